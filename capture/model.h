@@ -1,0 +1,80 @@
+// A model ready to decode: numbers and parameter views of one file, whatever its container. Architecture `llama` today;
+// a new one of the family fills the same description.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/params.h"
+
+namespace kvwave::capture {
+
+/// How q and k are rotated. half: pairs (i, i + d/2); interleaved: pairs (2i, 2i + 1) (GGUF files of arch llama).
+enum class RopeLayout { half, interleaved };
+
+struct ModelConfig {
+  std::string architecture;  ///< "llama"
+  std::string name;          ///< general.name, else the file's stem
+  std::uint32_t n_layers = 0, hidden = 0, ffn = 0;
+  std::uint32_t n_q_heads = 0, n_kv_heads = 0, head_dim = 0;
+  std::uint32_t vocab_size = 0, context_length = 0;
+  float rms_epsilon = 0;
+  double rope_theta = 0;
+  RopeLayout rope_layout = RopeLayout::interleaved;
+  std::vector<float> rope_divisor;  ///< [head_dim / 2] frequency divisors, empty = all 1 (rope_freqs.weight, linear)
+  std::string rope_scaling = "{}";  ///< JSON object as stored in traces
+  bool tied_output = false;         ///< logits use the token embedding
+};
+
+struct LayerParams {
+  std::span<const float> attn_norm, ffn_norm;     ///< [hidden]
+  std::span<const float> q_bias, k_bias, v_bias;  ///< empty when the architecture has none
+  std::span<const float> q_norm, k_norm;          ///< [head_dim], empty when the architecture has none
+  kernels::ParamMatrix q, k, v, o;                ///< [Hq*d, hidden], [Hkv*d, hidden], same, [hidden, Hq*d]
+  kernels::ParamMatrix gate, up, down;            ///< [ffn, hidden], same, [hidden, ffn]
+};
+
+/// Tokenizer facts as the container states them.
+struct TokenizerData {
+  std::string kind;                       ///< "gpt2" = byte-level BPE
+  std::string pre;                        ///< pre-tokenizer name, e.g. "smollm"
+  std::vector<std::string> pieces;        ///< id -> text in the byte-to-printable alphabet; control tokens literal
+  std::vector<std::int32_t> types;        ///< 1 normal, 3 control, 4 user-defined, 6 byte; empty = all normal
+  std::vector<std::string> merges;        ///< "left right", rank = index
+  std::int32_t bos = -1, eos = -1, eot = -1;
+  bool add_bos = false;
+  std::string chat_template;              ///< Jinja text, empty when absent
+};
+
+class Model {
+ public:
+  /// Opens a GGUF file (mmap). Throws BadModelFile, UnsupportedModel, BadTensor. Nothing is allocated by a number that
+  /// was not checked against the file. With `check_values`, norms and scales are scanned for NaN and infinity.
+  static Model load(const std::filesystem::path& path);
+  ~Model();
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+
+  const ModelConfig& config() const;
+  const TokenizerData& tokenizer_data() const;
+  std::span<const LayerParams> layers() const;
+  const kernels::ParamMatrix& token_embedding() const;  ///< [vocab, hidden]
+  const kernels::ParamMatrix& output() const;           ///< [vocab, hidden]; the embedding when tied
+  std::span<const float> output_norm() const;           ///< [hidden]
+  std::uint64_t param_bytes() const;                    ///< bytes of all tensors in the file
+  std::map<std::string, std::uint64_t> tensors_by_type() const;  ///< e.g. {"F32": 61, "Q4_1": 210}
+  std::string sha256() const;            ///< of the file
+  std::string tokenizer_sha256() const;  ///< of kind, pre, pieces, types, merges
+
+ private:
+  Model();
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvwave::capture

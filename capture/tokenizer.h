@@ -1,0 +1,53 @@
+// Byte-level BPE (GPT-2 family) from a model's own vocabulary, and the way back to bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capture/model.h"
+
+namespace kvwave::capture {
+
+class Tokenizer {
+ public:
+  /// Throws UnsupportedModel for an unknown kind or pre-tokenizer (names the known ones), BadModelFile for a vocabulary
+  /// that contradicts itself (duplicate pieces, merges of unknown pieces).
+  explicit Tokenizer(const TokenizerData& data);
+  ~Tokenizer();
+  Tokenizer(Tokenizer&&) noexcept;
+
+  /// Ids of `text`. With `special`, control tokens written out in the text become their ids (longest match first);
+  /// otherwise they are plain text. Any bytes are accepted; invalid UTF-8 is encoded byte by byte. BOS is put in front
+  /// only where `add_bos` and the model's file asks for it.
+  std::vector<std::int32_t> encode(std::string_view text, bool special, bool add_bos) const;
+
+  /// Raw bytes of one token (control tokens: their text). A piece may end inside a UTF-8 character.
+  const std::string& bytes(std::int32_t id) const;
+  std::string decode(std::span<const std::int32_t> ids) const;
+
+  bool is_end(std::int32_t id) const;      ///< end of sequence or end of turn
+  bool is_control(std::int32_t id) const;
+  std::span<const std::int32_t> end_ids() const;
+  std::uint32_t vocab_size() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Collects token bytes and gives out only complete UTF-8 characters, so that text can be printed while decoding.
+class Utf8Stream {
+ public:
+  /// Appends and returns what is complete now; invalid bytes come out as U+FFFD.
+  std::string push(std::string_view bytes);
+  std::string flush();  ///< the rest, incomplete bytes as U+FFFD
+
+ private:
+  std::string pending_;
+};
+
+}  // namespace kvwave::capture
