@@ -1,0 +1,42 @@
+// The one list of allocators and scorers with their parameters, defaults, ranges and sources: the command line, the
+// documentation, the viewer's menus and the tests are all drawn from it. Adding one = its file plus one line here.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvwave::alloc {
+
+enum class ParameterKind { real, integer, word };
+
+struct ParameterSpec {
+  std::string_view key;
+  ParameterKind kind = ParameterKind::real;
+  std::string_view default_text;
+  double low = 0, high = 0;              ///< inclusive range of numbers
+  std::vector<std::string_view> words;   ///< allowed words
+  std::string_view meaning;              ///< one line, with the source where it is not obvious
+};
+
+struct ComponentSpec {
+  std::string_view name;
+  std::string_view summary;  ///< one line
+  std::string_view source;   ///< paper or official code
+  std::vector<ParameterSpec> parameters;
+};
+
+class Allocator;
+class Scorer;
+struct Component;
+
+/// In display order; names are unique.
+std::span<const ComponentSpec> allocator_specs();
+std::span<const ComponentSpec> scorer_specs();
+
+std::unique_ptr<Allocator> make_allocator(const Component& component);
+std::unique_ptr<Scorer> make_scorer(const Component& component);
+
+}  // namespace kvwave::alloc
