@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# sanitized.sh asan|tsan: builds libraries and tests with that preset and runs the tests.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+preset=$1
+export KVWAVE_MODEL="${KVWAVE_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/kvwave/SmolLM2-135M-Instruct.Q4_1.gguf}"
+[ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"
+cmake --build "build/$preset" -j "${KVWAVE_JOBS:-$(nproc)}"
+export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1"
+export UBSAN_OPTIONS="print_stacktrace=1"
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp:history_size=4:halt_on_error=1"
+# A kernel that randomises too many address bits stops ThreadSanitizer before main(): run without randomisation there.
+wrap=()
+if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then wrap=(setarch "$(uname -m)" -R); fi
+# Labels: `slow` marks tests whose point is not memory or threads and which take minutes under a sanitizer.
+"${wrap[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" -LE slow
