@@ -9,7 +9,7 @@ namespace kvwave::kernels {
 
 float f16_to_f32(std::uint16_t half);               ///< exact
 std::uint16_t f32_to_f16(float value);              ///< round to nearest even; overflow to infinity; NaN stays NaN
-std::uint16_t f32_to_f16_toward_zero(float value);  ///< for stored probabilities; overflow to the largest finite
+std::uint16_t f32_to_f16_toward_zero(float value);  ///< for stored probabilities; finite overflow to 65504
 float bf16_to_f32(std::uint16_t bits);              ///< exact
 
 // Sizes of in and out must agree.
