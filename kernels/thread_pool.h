@@ -10,7 +10,9 @@ namespace kvwave::kernels {
 
 class ThreadPool {
  public:
-  /// n_threads 0 = as many as the process may run on. At most 1024.
+  using Task = std::function<void(std::size_t index, unsigned worker)>;
+
+  /// n_threads 0 = as many as the process may run on. Throws Error above 1024.
   explicit ThreadPool(unsigned n_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -21,7 +23,7 @@ class ThreadPool {
   /// Calls task(index, worker) for every index in [0, n_tasks), worker in [0, size()); returns when all are done.
   /// Which worker runs which index is not fixed: results must not depend on it. The first exception is rethrown.
   /// Not reentrant: a task must not call back into the same pool.
-  void parallel_for(std::size_t n_tasks, const std::function<void(std::size_t index, unsigned worker)>& task);
+  void parallel_for(std::size_t n_tasks, const Task& task);
 
  private:
   class Impl;
