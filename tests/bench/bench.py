@@ -1,0 +1,202 @@
+"""Runs kvwave and its peers and prints each measurement beside its target, as a Markdown table.
+
+usage: bench.py --build DIR --model GGUF --venv DIR [PART...]     (normally through ./run bench)
+
+Every ratio is taken within one run, from interleaved repetitions, as the median of paired ratios: machines are noisy,
+pairs are less so. Nothing here decides anything: a missed target is printed as missed, and the exit code stays 0.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+
+PROMPT = "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step."
+PARTS = ["decode", "recording", "memory", "size", "replay", "same"]
+
+
+class Bench:
+    def __init__(self, args):
+        self.kvwave = str(pathlib.Path(args.build, "kvwave"))
+        self.build = pathlib.Path(args.build)
+        self.model = args.model
+        self.python = str(pathlib.Path(args.venv, "bin", "python"))
+        self.rounds = args.rounds
+        self.threads = args.threads
+        self.folder = tempfile.TemporaryDirectory(prefix="kvwave-bench-")
+        self.rows = []
+
+    def path(self, name):
+        return str(pathlib.Path(self.folder.name, name))
+
+    def note(self, text):
+        print(f"# {text}", file=sys.stderr, flush=True)
+
+    def row(self, what, measured, target, reached):
+        verdict = "" if reached is None else ("reached" if reached else "MISSED")
+        self.rows.append((what, measured, target, verdict))
+
+    def run(self, *args):
+        return subprocess.run([self.kvwave, *map(str, args)], check=True, capture_output=True, text=True).stdout
+
+    def capture(self, *args):
+        """A free greedy run with end tokens suppressed; returns the object that `capture --json` prints."""
+        out = self.run("capture", "-m", self.model, "-p", PROMPT, "--ignore-eos", "--threads", self.threads, "--json",
+                       "--quiet", *args)
+        return json.loads(out)
+
+    # --- decode speed beside llama.cpp and transformers -------------------------------------------------------------
+    def decode(self):
+        tokens = 256
+        ids = self.run("tokenize", "-m", self.model, "-p", PROMPT).strip()
+        peers = pathlib.Path(__file__).parent / "peers"
+
+        def peer(name, *extra):
+            out = subprocess.run([self.python, str(peers / name), self.model, str(tokens), str(self.threads), ids, *extra],
+                                 check=True, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+            return json.loads(out.stdout)["tokens_per_second"]
+
+        ours, theirs = [], []
+        for number in range(self.rounds):
+            self.note(f"decode, round {number + 1} of {self.rounds}")
+            ours.append(self.capture("--no-record", "-n", tokens)["tokens_per_second"])
+            theirs.append(peer("llama_cpp_decode.py"))
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs))
+        self.row("decode, not recording: kvwave / llama.cpp",
+                 f"{statistics.median(ours):.0f} / {statistics.median(theirs):.0f} tok/s = {ratio:.2f}x", "at least 1.0x",
+                 ratio >= 1.0)
+        self.note("decode, transformers eager")
+        eager = peer("transformers_decode.py")
+        ratio = statistics.median(ours) / eager
+        self.row("decode, not recording: kvwave / transformers eager fp32",
+                 f"{statistics.median(ours):.0f} / {eager:.1f} tok/s = {ratio:.1f}x", "at least 7x", ratio >= 7)
+        traced = peer("transformers_decode.py", "--attentions")
+        full = self.capture("-n", tokens, "-f", "-o", self.path("decode.h5"))["tokens_per_second"]
+        self.row("recording all levels / transformers with output_attentions",
+                 f"{full:.0f} / {traced:.1f} tok/s = {full / traced:.1f}x", "", None)
+
+    # --- what recording costs ---------------------------------------------------------------------------------------
+    def recording(self):
+        tokens = 512
+        kinds = {"off": ["--no-record"], "stats,qkv,tokens": ["--levels", "stats,qkv,tokens"], "all": []}
+        runs = {kind: [] for kind in kinds}
+        for number in range(self.rounds):
+            self.note(f"recording, round {number + 1} of {self.rounds}")
+            for kind, args in kinds.items():
+                output = [] if kind == "off" else ["-f", "-o", self.path("recording.h5")]
+                runs[kind].append(self.capture("-n", tokens, *args, *output))
+        for kind, limit in (("stats,qkv,tokens", 1.10), ("all", 1.25)):
+            pairs = list(zip(runs[kind], runs["off"]))
+            ratio = statistics.median(a["decode_seconds"] / b["decode_seconds"] for a, b in pairs)
+            cores = statistics.median(a["core_ms_per_token"] - b["core_ms_per_token"] for a, b in pairs)
+            self.row(f"recording {kind}, {tokens} tokens: decode time / not recording",
+                     f"{ratio:.3f}x, {cores:+.2f} core-ms per token "
+                     f"(off: {statistics.median(b['core_ms_per_token'] for _, b in pairs):.2f})",
+                     f"at most {limit:.2f}x", ratio <= limit)
+
+    # --- peak memory ------------------------------------------------------------------------------------------------
+    def memory(self):
+        tokens = 2000
+        self.note(f"memory, {tokens} tokens")
+        seen = self.capture("-n", tokens, "-f", "-o", self.path("memory.h5"))
+        facts = json.loads(self.run("info", self.model, "--json"))
+        model = os.path.getsize(self.model)
+        cache = facts["kv_bytes_per_token"]["f16"] * (tokens + 53)
+        extra = (seen["peak_rss_bytes"] - model - cache) / 2**20
+        self.row(f"peak memory, all levels, {tokens} tokens",
+                 f"{seen['peak_rss_bytes'] / 2**20:.0f} MiB = model {model / 2**20:.0f} + KV {cache / 2**20:.0f} + "
+                 f"{extra:.0f} MiB", "model + KV + at most 64 MiB", extra <= 64)
+
+    # --- trace size on a teacher-forced text ------------------------------------------------------------------------
+    def worked_trace(self):
+        path = self.path("worked.h5")
+        if not os.path.exists(path):
+            problems = pathlib.Path(__file__).parents[1] / "data" / "problems.jsonl"
+            item = json.loads(problems.read_text(encoding="utf-8").splitlines()[0])
+            for key in ("problem", "solution"):
+                pathlib.Path(self.path(key)).write_text(item[key], encoding="utf-8")
+            self.run("capture", "-m", self.model, "-P", self.path("problem"), "--continue-from", self.path("solution"),
+                     "--quiet", "-o", path)
+        return path
+
+    def size(self):
+        facts = json.loads(self.run("info", self.worked_trace(), "--json"))
+        dense = facts["dense_f16_rows_bytes"]
+        for level, stored in facts["level_bytes"].items():
+            limit = 0.36 if level == "attention" else None
+            self.row(f"trace size, level {level}, {facts['n_positions']} positions",
+                     f"{stored / 1e6:.1f} MB = {stored / dense:.3f}x of dense fp16 rows ({dense / 1e6:.1f} MB)",
+                     f"at most {limit}x" if limit else "", stored / dense <= limit if limit else None)
+
+    # --- replay -----------------------------------------------------------------------------------------------------
+    def replay(self):
+        program = self.build / "tests" / "bench" / "replay_bench"
+        out = subprocess.run([str(program), self.worked_trace(), "--json", "--threads", str(self.threads)], check=True,
+                             capture_output=True, text=True).stdout
+        seen = json.loads(out)
+        ratio = seen["mass_seconds_64"] / seen["mass_seconds_1"]
+        self.row("replay phase 2, retained mass: 64 configurations / 1",
+                 f"{seen['mass_seconds_64']:.2f} / {seen['mass_seconds_1']:.2f} s = {ratio:.2f}x, "
+                 f"{seen['mass_gb_per_second_64']:.1f} GB/s of attention rows", "at most 3x", ratio <= 3)
+        ratio = seen["error_seconds_64"] / seen["error_seconds_1"]
+        self.row("replay phase 2, output error: 64 configurations / 1",
+                 f"{seen['error_seconds_64']:.2f} / {seen['error_seconds_1']:.2f} s = {ratio:.2f}x", "", None)
+        self.row("replay phase 1, uniform/rkv at 256", f"{seen['phase1_ms_per_configuration']:.0f} ms per configuration",
+                 "", None)
+
+    # --- same inputs, same bytes ------------------------------------------------------------------------------------
+    def same(self):
+        hashes = set()
+        for number, threads in enumerate((1, 2, 2)):
+            path = self.path(f"same{number}.h5")
+            self.run("capture", "-m", self.model, "-p", PROMPT, "-n", 64, "--temperature", 0.6, "--seed", 3, "--threads",
+                     threads, "--quiet", "-o", path)
+            hashes.add(json.loads(self.run("info", path, "--json"))["content_sha256"])
+        self.row("same seed, 1 and 2 threads: trace content hash", "equal" if len(hashes) == 1 else "DIFFERENT", "equal",
+                 len(hashes) == 1)
+        outputs = set()
+        for threads in (1, 2):
+            names = [self.path(f"same{threads}{ending}") for ending in (".results.h5", ".csv")]
+            self.run("replay", self.path("same0.h5"), "-b", "32", "-s", "uniform/rkv", "-s", "reasonalloc/rkv",
+                     "--threads", threads, "--quiet", "-o", names[0], "--csv", names[1])
+            outputs.add(tuple(pathlib.Path(name).read_bytes() for name in names))
+        self.row("replay with 1 and 2 threads: results.h5 and CSV", "byte-identical" if len(outputs) == 1 else "DIFFERENT",
+                 "byte-identical", len(outputs) == 1)
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--venv", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="of: " + " ".join(PARTS))
+    args = parser.parse_args()
+    unknown = [part for part in args.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"unknown part {unknown[0]}; known: {' '.join(PARTS)}")
+    bench = Bench(args)
+    for part in args.parts or PARTS:
+        getattr(bench, part)()
+    version = subprocess.run([bench.kvwave, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    print(f"{version}; {processor()}, {os.cpu_count()} cores, {args.threads} threads; medians of {args.rounds} rounds\n")
+    print("| what | measured | target | |\n| --- | --- | --- | --- |")
+    for row in bench.rows:
+        print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()
