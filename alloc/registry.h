@@ -16,9 +16,10 @@ struct ParameterSpec {
   std::string_view key;
   ParameterKind kind = ParameterKind::real;
   std::string_view default_text;
-  double low = 0, high = 0;              ///< inclusive range of numbers
-  std::vector<std::string_view> words;   ///< allowed words
-  std::string_view meaning;              ///< one line, with the source where it is not obvious
+  double low = 0, high = 0;             ///< inclusive range of numbers
+  bool odd = false;                     ///< integers: must be odd
+  std::vector<std::string_view> words;  ///< allowed words
+  std::string_view meaning;             ///< one line, with the source where it is not obvious
 };
 
 struct ComponentSpec {
@@ -32,10 +33,14 @@ class Allocator;
 class Scorer;
 struct Component;
 
-/// In display order; names are unique.
+/// In display order; names are unique. `full` is no component: it has neither budget nor scorer.
 std::span<const ComponentSpec> allocator_specs();
 std::span<const ComponentSpec> scorer_specs();
 
+/// What values a parameter takes: "[0, 1]", "odd [1, 255]", "minus|plus".
+std::string allowed_values(const ParameterSpec& parameter);
+
+/// The component must come from Strategy::parse(). Throws BadStrategy for a name that the registry lacks.
 std::unique_ptr<Allocator> make_allocator(const Component& component);
 std::unique_ptr<Scorer> make_scorer(const Component& component);
 

@@ -34,20 +34,20 @@ struct Needs {
   bool importance = false;   ///< R-KV's A: LOGIT-MAX over the group, PREFIX softmax, mean over window queries, max pool
   bool redundancy = false;   ///< R-KV's Red over all residents
   bool future_mass = false;  ///< clairvoyant: sum over all later rows of the full attn_prob, group mean
-  std::uint32_t pool_kernel = 7;        ///< odd; 1 = no pooling
-  double similarity_threshold = 0.5;    ///< cosine above which a neighbour counts as a near-duplicate
-  bool round_bf16 = false;              ///< round A and Red to bfloat16 as the official code does
+  std::uint32_t pool_kernel = 7;      ///< odd; 1 = no pooling
+  double similarity_threshold = 0.5;  ///< cosine above which a neighbour counts as a near-duplicate
+  bool round_bf16 = false;            ///< round A and Red to bfloat16 as the official code does
 };
 
 /// One (layer, kv_head) at a refresh. n residents, m = n - window candidates (slots 0 .. m-1).
 struct Residents {
   std::uint64_t trace_key = 0;  ///< identifies the trace (first 8 bytes of its content hash), keys random streams
   std::uint32_t layer = 0, kv_head = 0;
-  std::uint32_t refresh = 0;                 ///< 0 = the cut after the prompt, then 1, 2, ... per trigger
-  std::span<const std::uint32_t> position;   ///< [n] in slot order
-  std::span<const float> importance;         ///< [m] when needed
-  std::span<const float> redundancy;         ///< [m] when needed
-  std::span<const float> future_mass;        ///< [m] when needed
+  std::uint32_t refresh = 0;                ///< 0 = the cut after the prompt, then 1, 2, ... per trigger
+  std::span<const std::uint32_t> position;  ///< [n] in slot order
+  std::span<const float> importance;        ///< [m] when needed
+  std::span<const float> redundancy;        ///< [m] when needed
+  std::span<const float> future_mass;       ///< [m] when needed
 };
 
 class Scorer {

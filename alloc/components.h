@@ -1,0 +1,34 @@
+// Private to alloc: what each component's file hands to the registry.
+#pragma once
+
+#include <memory>
+
+#include "alloc/allocator.h"
+#include "alloc/registry.h"
+#include "alloc/scorer.h"
+#include "alloc/strategy.h"
+
+namespace kvwave::alloc {
+
+struct AllocatorEntry {
+  ComponentSpec spec;
+  std::unique_ptr<Allocator> (*make)(const Component& component);
+};
+struct ScorerEntry {
+  ComponentSpec spec;
+  std::unique_ptr<Scorer> (*make)(const Component& component);
+};
+
+AllocatorEntry uniform_entry();
+AllocatorEntry pyramid_entry();
+AllocatorEntry reasonalloc_entry();
+AllocatorEntry reasonalloc_layer_entry();
+AllocatorEntry reasonalloc_head_entry();
+
+ScorerEntry rkv_entry();
+ScorerEntry snapkv_entry();
+ScorerEntry random_entry();
+ScorerEntry streaming_entry();
+ScorerEntry oracle_entry();
+
+}  // namespace kvwave::alloc

@@ -1,0 +1,29 @@
+// Private to alloc: short forms to declare parameters.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "alloc/registry.h"
+
+namespace kvwave::alloc {
+
+inline ParameterSpec real_parameter(std::string_view key, std::string_view value, double low, double high,
+                                    std::string_view meaning) {
+  return {key, ParameterKind::real, value, low, high, false, {}, meaning};
+}
+
+inline ParameterSpec integer_parameter(std::string_view key, std::string_view value, double low, double high,
+                                       std::string_view meaning, bool odd = false) {
+  return {key, ParameterKind::integer, value, low, high, odd, {}, meaning};
+}
+
+/// The first word is the default.
+inline ParameterSpec word_parameter(std::string_view key, std::vector<std::string_view> words,
+                                    std::string_view meaning) {
+  const std::string_view value = words.front();
+  return {key, ParameterKind::word, value, 0, 0, false, std::move(words), meaning};
+}
+
+}  // namespace kvwave::alloc

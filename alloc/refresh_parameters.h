@@ -1,0 +1,21 @@
+// Private to alloc: the parameters that say when a scorer acts and what it never drops, shared by all scorers that
+// follow R-KV's schedule.
+#pragma once
+
+#include <vector>
+
+#include "alloc/registry.h"
+#include "alloc/scorer.h"
+
+namespace kvwave::alloc {
+
+/// `window`, `buffer` and `prompt`; with `order` where the score depends on the order of slots (pooling, redundancy).
+std::vector<ParameterSpec> refresh_parameters(bool with_order);
+
+/// The rule those parameters describe. Without `order` the slots stay in position order.
+RefreshRule refresh_rule(const Component& component);
+
+/// `own` followed by `shared`.
+std::vector<ParameterSpec> joined(std::vector<ParameterSpec> own, const std::vector<ParameterSpec>& shared);
+
+}  // namespace kvwave::alloc
