@@ -41,20 +41,21 @@ struct LayerParams {
 
 /// Tokenizer facts as the container states them.
 struct TokenizerData {
-  std::string kind;                       ///< "gpt2" = byte-level BPE
-  std::string pre;                        ///< pre-tokenizer name, e.g. "smollm"
-  std::vector<std::string> pieces;        ///< id -> text in the byte-to-printable alphabet; control tokens literal
-  std::vector<std::int32_t> types;        ///< 1 normal, 3 control, 4 user-defined, 6 byte; empty = all normal
-  std::vector<std::string> merges;        ///< "left right", rank = index
+  std::string kind;                 ///< "gpt2" = byte-level BPE
+  std::string pre;                  ///< pre-tokenizer name, e.g. "smollm"
+  std::vector<std::string> pieces;  ///< id -> text in the byte-to-printable alphabet; control tokens literal
+  std::vector<std::int32_t> types;  ///< 1 normal, 3 control, 4 user-defined, 6 byte; empty = all normal
+  std::vector<std::string> merges;  ///< "left right", rank = index
   std::int32_t bos = -1, eos = -1, eot = -1;
   bool add_bos = false;
-  std::string chat_template;              ///< Jinja text, empty when absent
+  std::string chat_template;  ///< Jinja text, empty when absent
 };
 
 class Model {
  public:
   /// Opens a GGUF file (mmap). Throws BadModelFile, UnsupportedModel, BadTensor. Nothing is allocated by a number that
-  /// was not checked against the file. With `check_values`, norms and scales are scanned for NaN and infinity.
+  /// was not checked against the file. All norms, block scales and plain values are scanned for NaN and infinity, which
+  /// reads the file once. Spans and matrices stay valid as long as the model (moves included).
   static Model load(const std::filesystem::path& path);
   ~Model();
   Model(Model&&) noexcept;
@@ -63,13 +64,13 @@ class Model {
   const ModelConfig& config() const;
   const TokenizerData& tokenizer_data() const;
   std::span<const LayerParams> layers() const;
-  const kernels::ParamMatrix& token_embedding() const;  ///< [vocab, hidden]
-  const kernels::ParamMatrix& output() const;           ///< [vocab, hidden]; the embedding when tied
-  std::span<const float> output_norm() const;           ///< [hidden]
-  std::uint64_t param_bytes() const;                    ///< bytes of all tensors in the file
+  const kernels::ParamMatrix& token_embedding() const;           ///< [vocab, hidden]
+  const kernels::ParamMatrix& output() const;                    ///< [vocab, hidden]; the embedding when tied
+  std::span<const float> output_norm() const;                    ///< [hidden]
+  std::uint64_t param_bytes() const;                             ///< bytes of all tensors in the file
   std::map<std::string, std::uint64_t> tensors_by_type() const;  ///< e.g. {"F32": 61, "Q4_1": 210}
-  std::string sha256() const;            ///< of the file
-  std::string tokenizer_sha256() const;  ///< of kind, pre, pieces, types, merges
+  std::string sha256() const;                                    ///< of the file; computed at the first call
+  std::string tokenizer_sha256() const;  ///< of kind, pre, pieces, types, merges, each with its length in front
 
  private:
   Model();

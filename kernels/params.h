@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -30,5 +31,9 @@ struct ParamMatrix {
 
 /// Expands one row to fp32, exactly as the format defines (the reference for every kernel). out.size() = cols.
 void dequantise_row(ParamType type, const std::byte* row, std::span<float> out);
+
+/// The first row that would expand to NaN or infinity: a block's scale or minimum is not finite, or for the plain types
+/// a value is not. nullopt when there is none. Reads the whole matrix once.
+std::optional<std::size_t> first_non_finite_row(const ParamMatrix& matrix);
 
 }  // namespace kvwave::kernels
