@@ -1,0 +1,109 @@
+// `kvwave strategies`: the registry of alloc as a table or as JSON.
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "alloc/registry.h"
+#include "replay/command_options.h"
+#include "replay/commands.h"
+#include "traces/command_line.h"
+
+namespace kvwave::replay {
+namespace {
+
+constexpr std::size_t kTerminalColumns = 100;
+
+constexpr std::string_view kUsage =
+    "usage: kvwave strategies [--json]\nLists allocators and scorers with their parameters, defaults and sources.";
+
+constexpr std::string_view kIntroduction =
+    "A strategy is ALLOCATOR[:key=value,...]/SCORER[:key=value,...]; any allocator goes with any scorer.\n"
+    "  uniform/rkv\n"
+    "  reasonalloc:gamma=0.5,mu=0.25/rkv:lambda=0.1\n"
+    "`full` alone is the full cache.\n";
+
+// Prints `text` from column `indent` on (where the cursor already is), broken at spaces.
+void print_wrapped(std::string_view text, std::size_t indent) {
+  const std::size_t width = kTerminalColumns - indent;
+  while (text.size() > width) {
+    std::size_t cut = text.rfind(' ', width);
+    if (cut == std::string_view::npos || cut == 0) cut = width;
+    fmt::print("{}\n{:{}}", text.substr(0, cut), "", indent);
+    text.remove_prefix(text[cut] == ' ' ? cut + 1 : cut);
+  }
+  fmt::print("{}\n", text);
+}
+
+void print_table(std::string_view title, std::span<const alloc::ComponentSpec> specs) {
+  fmt::print("\n{}\n", title);
+  for (const alloc::ComponentSpec& spec : specs) {
+    fmt::print("\n  {:<18} ", spec.name);
+    print_wrapped(spec.summary, 21);
+    fmt::print("{:21}", "");
+    print_wrapped(spec.source, 21);
+    for (const alloc::ParameterSpec& parameter : spec.parameters) {
+      fmt::print("    {:<10} {:<13} {:<21} ", parameter.key, parameter.default_text, alloc::allowed_values(parameter));
+      print_wrapped(parameter.meaning, 51);
+    }
+  }
+}
+
+std::string_view to_string(alloc::ParameterKind kind) {
+  switch (kind) {
+    case alloc::ParameterKind::real:
+      return "real";
+    case alloc::ParameterKind::integer:
+      return "integer";
+    case alloc::ParameterKind::word:
+      break;
+  }
+  return "word";
+}
+
+nlohmann::ordered_json to_json(std::span<const alloc::ComponentSpec> specs) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const alloc::ComponentSpec& spec : specs) {
+    nlohmann::ordered_json parameters = nlohmann::ordered_json::array();
+    for (const alloc::ParameterSpec& parameter : spec.parameters) {
+      nlohmann::ordered_json item = {
+          {"key", parameter.key}, {"kind", to_string(parameter.kind)}, {"default", parameter.default_text}};
+      if (parameter.kind == alloc::ParameterKind::word) {
+        item["words"] = parameter.words;
+      } else {
+        item["low"] = parameter.low;
+        item["high"] = parameter.high;
+        if (parameter.odd) item["odd"] = true;
+      }
+      item["meaning"] = parameter.meaning;
+      parameters.push_back(std::move(item));
+    }
+    list.push_back(
+        {{"name", spec.name}, {"summary", spec.summary}, {"source", spec.source}, {"parameters", parameters}});
+  }
+  return list;
+}
+
+}  // namespace
+
+int strategies_command(std::span<const std::string> args) {
+  namespace po = boost::program_options;
+  po::options_description options;
+  options.add_options()("json", "print one JSON object");
+  const auto values = parse_options(kUsage, options, "", args);
+  if (!values) return traces::kComplete;
+  if (values->contains("json")) {
+    const nlohmann::ordered_json all = {{"allocators", to_json(alloc::allocator_specs())},
+                                        {"scorers", to_json(alloc::scorer_specs())}};
+    fmt::print("{}\n", all.dump(2));
+    return traces::kComplete;
+  }
+  fmt::print("{}", kIntroduction);
+  print_table("Allocators: where budget goes", alloc::allocator_specs());
+  print_table("Scorers: which entries a KV head keeps", alloc::scorer_specs());
+  return traces::kComplete;
+}
+
+}  // namespace kvwave::replay
