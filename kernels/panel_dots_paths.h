@@ -1,0 +1,15 @@
+// The instruction-set versions of panel_dots(); equal results bit for bit. Call only where simd_path() allows.
+#pragma once
+
+#include <cstdint>
+
+namespace kvwave::kernels {
+
+void panel_dots_baseline(const float* const* rows, std::uint32_t n_rows, const float* panel, std::uint32_t head_dim,
+                         float (*dots)[16]);
+void panel_dots_avx2(const float* const* rows, std::uint32_t n_rows, const float* panel, std::uint32_t head_dim,
+                     float (*dots)[16]);
+void panel_dots_avx512(const float* const* rows, std::uint32_t n_rows, const float* panel, std::uint32_t head_dim,
+                       float (*dots)[16]);
+
+}  // namespace kvwave::kernels

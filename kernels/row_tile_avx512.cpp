@@ -1,0 +1,135 @@
+#include <immintrin.h>
+
+#include "kernels/row_tile_paths.h"
+
+namespace kvwave::kernels {
+
+namespace {
+
+// kBlocks x 16 lanes by 8 positions in registers; each loaded query vector serves eight keys.
+template <int kBlocks>
+void logits_8_keys(const float* query, const float* key, std::uint32_t n_lanes, std::uint32_t head_dim, __m512 scale,
+                   float* out) {
+  __m512 sum[8][kBlocks];
+  for (int i = 0; i < 8; ++i) {
+    for (int b = 0; b < kBlocks; ++b) sum[i][b] = _mm512_setzero_ps();
+  }
+  for (std::uint32_t c = 0; c < head_dim; ++c) {
+    __m512 q[kBlocks];
+    for (int b = 0; b < kBlocks; ++b) q[b] = _mm512_loadu_ps(query + c * static_cast<unsigned long>(n_lanes) + b * 16);
+    for (int i = 0; i < 8; ++i) {
+      const __m512 x = _mm512_set1_ps(key[i * static_cast<unsigned long>(head_dim) + c]);
+      for (int b = 0; b < kBlocks; ++b) sum[i][b] = _mm512_fmadd_ps(x, q[b], sum[i][b]);
+    }
+  }
+  for (int i = 0; i < 8; ++i) {
+    for (int b = 0; b < kBlocks; ++b) {
+      _mm512_storeu_ps(out + i * static_cast<unsigned long>(n_lanes) + b * 16, _mm512_mul_ps(sum[i][b], scale));
+    }
+  }
+}
+
+void logits_1_key(const float* query, const float* key, std::uint32_t n_lanes, std::uint32_t head_dim, __m512 scale,
+                  float* out) {
+  __m512 sum = _mm512_setzero_ps();
+  for (std::uint32_t c = 0; c < head_dim; ++c) {
+    sum = _mm512_fmadd_ps(_mm512_set1_ps(key[c]), _mm512_loadu_ps(query + c * static_cast<unsigned long>(n_lanes)),
+                          sum);
+  }
+  _mm512_storeu_ps(out, _mm512_mul_ps(sum, scale));
+}
+
+// exp(x) for x <= 0, relative error below 2e-7; exactly 0 below -87.
+__m512 exp_negative(__m512 x) {
+  const __m512 lowest = _mm512_set1_ps(-87.0F);
+  const __mmask16 keep = _mm512_cmp_ps_mask(x, lowest, _CMP_GE_OQ);
+  const __m512 t = _mm512_maskz_mov_ps(keep, x);
+  const __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(t, _mm512_set1_ps(1.44269504F)), 0);
+  __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0.693359375F), t);
+  r = _mm512_fnmadd_ps(k, _mm512_set1_ps(-2.12194440e-4F), r);
+  __m512 p = _mm512_set1_ps(1.9875691500e-4F);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1F));
+  p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), _mm512_add_ps(r, _mm512_set1_ps(1.0F)));
+  return _mm512_maskz_scalef_ps(keep, p, k);
+}
+
+}  // namespace
+
+void tile_logits_avx512(const float* query, const float* key, std::uint32_t n_positions, std::uint32_t n_lanes,
+                        std::uint32_t head_dim, float scale, float* out) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  std::uint32_t lane = 0;
+  while (lane < n_lanes) {
+    const std::uint32_t blocks = n_lanes - lane >= 48 ? 3 : (n_lanes - lane) / 16;
+    std::uint32_t i = 0;
+    for (; i + 8 <= n_positions; i += 8) {
+      const float* const keys = key + i * static_cast<unsigned long>(head_dim);
+      float* const to = out + i * static_cast<unsigned long>(n_lanes) + lane;
+      if (blocks == 3) {
+        logits_8_keys<3>(query + lane, keys, n_lanes, head_dim, factor, to);
+      } else if (blocks == 2) {
+        logits_8_keys<2>(query + lane, keys, n_lanes, head_dim, factor, to);
+      } else {
+        logits_8_keys<1>(query + lane, keys, n_lanes, head_dim, factor, to);
+      }
+    }
+    for (; i < n_positions; ++i) {
+      for (std::uint32_t b = 0; b < blocks; ++b) {
+        logits_1_key(query + lane + b * 16, key + i * static_cast<unsigned long>(head_dim), n_lanes, head_dim, factor,
+                     out + i * static_cast<unsigned long>(n_lanes) + lane + b * 16);
+      }
+    }
+    lane += blocks * 16;
+  }
+}
+
+void tile_softmax_avx512(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes,
+                         const std::uint32_t* n_visible) {
+  for (std::uint32_t lane = 0; lane < n_lanes; lane += 16) {
+    const __m512i visible = _mm512_loadu_si512(n_visible + lane);
+    const __m512 nothing = _mm512_set1_ps(-__builtin_inff());
+    __m512 top = nothing;
+    for (std::uint32_t i = 0; i < n_positions; ++i) {
+      const __mmask16 seen = _mm512_cmpgt_epu32_mask(visible, _mm512_set1_epi32(static_cast<int>(i)));
+      top = _mm512_mask_max_ps(top, seen, top, _mm512_loadu_ps(tile + i * static_cast<unsigned long>(n_lanes) + lane));
+    }
+    __m512 total = _mm512_setzero_ps();
+    for (std::uint32_t begin = 0; begin < n_positions; begin += 128) {
+      const std::uint32_t end = n_positions - begin > 128 ? begin + 128 : n_positions;
+      __m512 part = _mm512_setzero_ps();
+      for (std::uint32_t i = begin; i < end; ++i) {
+        float* const line = tile + i * static_cast<unsigned long>(n_lanes) + lane;
+        const __mmask16 seen = _mm512_cmpgt_epu32_mask(visible, _mm512_set1_epi32(static_cast<int>(i)));
+        const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(line), top);
+        const __m512 e = _mm512_maskz_mov_ps(seen, exp_negative(_mm512_mask_mov_ps(nothing, seen, x)));
+        _mm512_storeu_ps(line, e);
+        part = _mm512_add_ps(part, e);
+      }
+      total = _mm512_add_ps(total, part);
+    }
+    const __m512 share = _mm512_div_ps(_mm512_set1_ps(1.0F), total);
+    for (std::uint32_t i = 0; i < n_positions; ++i) {
+      float* const line = tile + i * static_cast<unsigned long>(n_lanes) + lane;
+      _mm512_storeu_ps(line, _mm512_mul_ps(_mm512_loadu_ps(line), share));
+    }
+  }
+}
+
+void tile_count_avx512(const float* tile, std::uint32_t n_positions, std::uint32_t n_lanes, const float* threshold,
+                       std::uint32_t* count) {
+  const __m512 least = _mm512_loadu_ps(threshold);
+  const __m512i one = _mm512_set1_epi32(1);
+  __m512i n = _mm512_loadu_si512(count);
+  for (std::uint32_t i = 0; i < n_positions; ++i) {
+    const __mmask16 in =
+        _mm512_cmp_ps_mask(_mm512_loadu_ps(tile + i * static_cast<unsigned long>(n_lanes)), least, _CMP_GE_OQ);
+    n = _mm512_mask_add_epi32(n, in, n, one);
+  }
+  _mm512_storeu_si512(count, n);
+}
+
+}  // namespace kvwave::kernels
