@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/round_bf16.h"
 #include "kernels/rkv_importance.h"
+#include "kernels/round_bf16.h"
 
 namespace kvwave::kernels {
 

@@ -27,8 +27,8 @@ struct RedundancyScratch {
 ///   redundancy = softmax(r) over all n, cut to the first entries without renormalising
 /// The column sums come from the sum of all unit keys, so only the search for retained(i) looks at pairs; it starts at
 /// the newest slot and usually ends in the first panel. Source: Zefan-Cai/R-KV, rkv/utils.py (cal_similarity).
-/// unit: [any, head_dim] rows of the layer; position: the residents' rows in slot order; panels: the same rows gathered.
-/// retained: [n] output for callers that want it, or empty.
+/// unit: [any, head_dim] rows of the layer; position: the residents' rows in slot order; panels: the same rows
+/// gathered. retained: [n] output for callers that want it, or empty.
 void rkv_redundancy(std::span<const float> unit, std::span<const std::uint32_t> position, const KeyPanels& panels,
                     float threshold, std::span<float> redundancy, std::span<std::uint32_t> retained,
                     RedundancyScratch& scratch);

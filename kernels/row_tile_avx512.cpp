@@ -33,8 +33,8 @@ void logits_1_key(const float* query, const float* key, std::uint32_t n_lanes, s
                   float* out) {
   __m512 sum = _mm512_setzero_ps();
   for (std::uint32_t c = 0; c < head_dim; ++c) {
-    sum = _mm512_fmadd_ps(_mm512_set1_ps(key[c]), _mm512_loadu_ps(query + c * static_cast<unsigned long>(n_lanes)),
-                          sum);
+    sum =
+        _mm512_fmadd_ps(_mm512_set1_ps(key[c]), _mm512_loadu_ps(query + c * static_cast<unsigned long>(n_lanes)), sum);
   }
   _mm512_storeu_ps(out, _mm512_mul_ps(sum, scale));
 }
@@ -44,7 +44,7 @@ __m512 exp_negative(__m512 x) {
   const __m512 lowest = _mm512_set1_ps(-87.0F);
   const __mmask16 keep = _mm512_cmp_ps_mask(x, lowest, _CMP_GE_OQ);
   const __m512 t = _mm512_maskz_mov_ps(keep, x);
-  const __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(t, _mm512_set1_ps(1.44269504F)), 0);
+  const __m512 k = _mm512_maskz_roundscale_ps(keep, _mm512_mul_ps(t, _mm512_set1_ps(1.44269504F)), 0);
   __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0.693359375F), t);
   r = _mm512_fnmadd_ps(k, _mm512_set1_ps(-2.12194440e-4F), r);
   __m512 p = _mm512_set1_ps(1.9875691500e-4F);

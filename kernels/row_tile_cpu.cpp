@@ -68,8 +68,7 @@ void attention_rows(const RowTile& tile, std::span<const float> query, std::span
       tile_softmax_avx2(prob.data(), tile.n_positions, tile.n_lanes, n_visible.data());
       break;
     case SimdPath::baseline:
-      tile_logits_baseline(query.data(), key.data(), tile.n_positions, tile.n_lanes, tile.head_dim, scale,
-                           prob.data());
+      tile_logits_baseline(query.data(), key.data(), tile.n_positions, tile.n_lanes, tile.head_dim, scale, prob.data());
       tile_softmax_baseline(prob.data(), tile.n_positions, tile.n_lanes, n_visible.data());
       break;
   }

@@ -17,8 +17,7 @@ void tile_logits_avx512(const float* query, const float* key, std::uint32_t n_po
 void tile_softmax_baseline(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes,
                            const std::uint32_t* n_visible);
 void tile_softmax_avx2(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes, const std::uint32_t* n_visible);
-void tile_softmax_avx512(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes,
-                         const std::uint32_t* n_visible);
+void tile_softmax_avx512(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes, const std::uint32_t* n_visible);
 
 // count[lane] += number of positions whose value is at least threshold[lane]; 16 lanes.
 void tile_count_baseline(const float* tile, std::uint32_t n_positions, std::uint32_t n_lanes, const float* threshold,

@@ -48,9 +48,8 @@ void run_lanes(const float* prob, std::size_t stride, std::uint32_t n_lanes, con
 
 }  // namespace
 
-void weighted_values_avx512(const float* prob, std::size_t stride, std::uint32_t n_lanes,
-                            const std::uint32_t* position, std::size_t n, const float* value, std::uint32_t width,
-                            float* out) {
+void weighted_values_avx512(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                            std::size_t n, const float* value, std::uint32_t width, float* out) {
   std::uint32_t c = 0;
   for (; c + 64 <= width; c += 64) run_lanes<4>(prob, stride, n_lanes, position, n, value + c, width, out + c);
   for (; c < width; c += 16) run_lanes<1>(prob, stride, n_lanes, position, n, value + c, width, out + c);

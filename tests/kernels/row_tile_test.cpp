@@ -1,0 +1,167 @@
+// Attention row tiles, retained mass and weighted values against fp64 brute force, on every instruction-set path.
+#include "kernels/row_tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/retained_mass.h"
+#include "kernels/weighted_values.h"
+#include "tests/kernels/simd_paths.h"
+
+namespace kvwave::kernels {
+namespace {
+
+using testing::for_each_simd_path;
+
+struct RandomTile {
+  RowTile shape;
+  std::vector<float> query, key;
+  std::vector<std::uint32_t> n_visible;
+
+  RandomTile(std::mt19937& random, std::uint32_t n_lanes, std::uint32_t n_positions, std::uint32_t head_dim)
+      : shape{n_lanes, n_positions, head_dim}, query(n_lanes * head_dim), key(n_positions * head_dim) {
+    std::normal_distribution<float> normal;
+    for (float& x : query) x = 2 * normal(random);
+    for (float& x : key) x = normal(random);
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane)
+      n_visible.push_back(static_cast<std::uint32_t>(1 + random() % n_positions));
+    n_visible.back() = n_positions;
+  }
+  std::vector<float> rows() const {
+    std::vector<float> prob(std::size_t{shape.n_positions} * shape.n_lanes, -1.0F);
+    attention_rows(shape, query, key, n_visible, prob);
+    return prob;
+  }
+};
+
+TEST(AttentionRows, agree_with_fp64_softmax) {
+  const unsigned seed = 31;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const std::uint32_t lanes : {16U, 32U, 48U, 80U}) {
+    for (const std::uint32_t positions : {1U, 7U, 8U, 29U, 300U}) {
+      const RandomTile tile(random, lanes, positions, lanes == 32 ? 5 : 64);
+      for_each_simd_path([&] {
+        const std::vector<float> prob = tile.rows();
+        for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+          std::vector<double> expected(positions, 0.0);
+          double sum = 0;
+          for (std::uint32_t i = 0; i < tile.n_visible[lane]; ++i) {
+            double dot = 0;
+            for (std::uint32_t c = 0; c < tile.shape.head_dim; ++c) {
+              dot += double{tile.query[c * lanes + lane]} * tile.key[i * tile.shape.head_dim + c];
+            }
+            sum += expected[i] = std::exp(dot / std::sqrt(double(tile.shape.head_dim)));
+          }
+          for (std::uint32_t i = 0; i < positions; ++i) {
+            ASSERT_NEAR(prob[i * lanes + lane], expected[i] / sum, 1e-5 * expected[i] / sum) << i << " lane " << lane;
+          }
+        }
+      });
+    }
+  }
+}
+
+TEST(AttentionRows, a_row_far_below_its_maximum_stays_finite) {
+  for_each_simd_path([] {
+    const std::vector<float> key = {1000, -1000, 999};
+    std::vector<float> prob(3 * 16);
+    attention_rows({16, 3, 1}, std::vector<float>(16, 1.0F), key, std::vector<std::uint32_t>(16, 3), prob);
+    EXPECT_NEAR(prob[0], 1 / (1 + std::exp(-1.0)), 1e-5);
+    EXPECT_EQ(prob[16], 0.0F);
+  });
+}
+
+TEST(KthLargest, agrees_with_sorting_and_counts_ties) {
+  const unsigned seed = 32;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  const RandomTile tile(random, 32, 200, 8);
+  std::vector<float> prob = tile.rows();
+  for (std::size_t i = 0; i < prob.size(); i += 3) prob[i] = std::round(prob[i] * 256) / 256;  // ties
+  std::vector<std::uint32_t> k;
+  for (std::uint32_t lane = 0; lane < 32; ++lane) k.push_back(static_cast<std::uint32_t>(1 + random() % 40));
+  for_each_simd_path([&] {
+    std::vector<float> value(32);
+    std::vector<std::uint32_t> greater(32);
+    kth_largest(tile.shape, prob, k, value, greater);
+    for (std::uint32_t lane = 0; lane < 32; ++lane) {
+      std::vector<float> column;
+      for (std::uint32_t i = 0; i < 200; ++i) column.push_back(prob[i * 32 + lane]);
+      std::sort(column.begin(), column.end(), std::greater<>());
+      EXPECT_EQ(value[lane], column[k[lane] - 1]);
+      EXPECT_EQ(greater[lane], std::count_if(column.begin(), column.end(), [&](float x) { return x > value[lane]; }));
+    }
+  });
+}
+
+TEST(RetainedMass, agrees_with_fp64_and_is_equal_on_every_path) {
+  const unsigned seed = 33;
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  for (const std::uint32_t lanes : {1U, 3U, 6U, 16U}) {
+    for (const std::uint32_t configs : {1U, 16U, 40U, 64U}) {
+      const std::uint32_t n = 411, stride = 16;
+      std::vector<float> prob(n * stride);
+      for (float& x : prob) x = static_cast<float>(random() % 1000) / 1e6F;
+      std::vector<std::uint64_t> visible(n);
+      for (std::uint64_t& word : visible) word = random();
+      std::vector<double> first;
+      for_each_simd_path([&] {
+        std::vector<double> mass(lanes * kWordConfigs);
+        retained_mass(prob.data(), stride, lanes, visible, configs, mass);
+        for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+          for (std::uint32_t c = 0; c < configs; ++c) {
+            double expected = 0;
+            for (std::uint32_t i = 0; i < n; ++i)
+              expected += (visible[i] >> c & 1) != 0 ? prob[i * stride + lane] : 0.0;
+            ASSERT_NEAR(mass[lane * kWordConfigs + c], expected, 128 * 0x1p-24 * expected);
+          }
+        }
+        if (first.empty()) first = mass;
+        EXPECT_EQ(mass, first) << "paths must agree bit for bit";
+      });
+    }
+  }
+}
+
+TEST(WeightedValues, agree_with_fp64) {
+  const unsigned seed = 34;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  for (const std::uint32_t width : {16U, 48U, 64U, 80U, 128U}) {
+    for (const std::uint32_t lanes : {1U, 3U, 6U, 11U}) {
+      const std::uint32_t n = 90, stride = 16;
+      std::vector<float> prob(n * stride), value(n * width);
+      for (float& x : prob) x = static_cast<float>(random() % 1000) / 1e5F;
+      for (float& x : value) x = normal(random);
+      std::vector<std::uint32_t> position;
+      for (std::uint32_t i = 0; i < n; ++i) {
+        if (random() % 3 == 0) position.push_back(i);
+      }
+      for_each_simd_path([&] {
+        std::vector<float> out(lanes * width, -1.0F);
+        weighted_values(prob.data(), stride, lanes, position, value, width, out);
+        for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+          for (std::uint32_t c = 0; c < width; ++c) {
+            double expected = 0, scale = 0;
+            for (const std::uint32_t i : position) {
+              expected += double{prob[i * stride + lane]} * value[i * width + c];
+              scale += std::abs(double{prob[i * stride + lane]} * value[i * width + c]);
+            }
+            ASSERT_NEAR(out[lane * width + c], expected, 1e-5 * scale);
+          }
+        }
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvwave::kernels
