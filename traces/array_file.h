@@ -50,8 +50,8 @@ class ArrayFileReader {
   ArrayFileReader(ArrayFileReader&&) noexcept;
 
   bool has(std::string_view name) const;
-  std::vector<std::string> children(std::string_view group) const;       ///< names in ascending order
-  std::vector<std::uint64_t> shape(std::string_view name) const;         ///< throws WrongShape when absent
+  std::vector<std::string> children(std::string_view group) const;  ///< names in ascending order
+  std::vector<std::uint64_t> shape(std::string_view name) const;    ///< throws WrongShape when absent
   std::vector<float> floats(std::string_view name) const;
   std::vector<double> doubles(std::string_view name) const;
   std::vector<std::int32_t> ints(std::string_view name) const;

@@ -2,6 +2,7 @@
 // others and against the file before memory is taken. Not thread-safe; open one reader per thread or lock outside.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -38,6 +39,12 @@ class AttentionRows {
 
 enum class RowScalar { entropy, sink_mass, recent_mass, max_prob };
 
+struct ReaderOptions {
+  /// How long to retry while a file that is being written shows an index in the middle of a change. A damaged file that
+  /// claims to be growing costs this long before it is refused.
+  std::chrono::milliseconds patience{1000};
+};
+
 /// State of the writer as the file tells it.
 struct TraceStatus {
   std::uint64_t nan_count = 0, stall_count = 0;
@@ -49,7 +56,7 @@ class TraceReader {
  public:
   /// Opens read-only; a file whose writer is alive or was killed is opened for SWMR reading. Throws NotATrace,
   /// TruncatedTrace, NewerVersion, WrongShape, CorruptTrace.
-  explicit TraceReader(const std::filesystem::path& path);
+  explicit TraceReader(const std::filesystem::path& path, const ReaderOptions& options = {});
   ~TraceReader();
   TraceReader(TraceReader&&) noexcept;
   TraceReader& operator=(TraceReader&&) noexcept;

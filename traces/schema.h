@@ -50,7 +50,9 @@ enum class FloatType : std::uint8_t { f16, f32 };
 std::string_view to_string(FloatType type);  ///< "f16" | "f32"
 /// Throws std::invalid_argument for anything but "f16" or "f32".
 FloatType parse_float_type(std::string_view word);
-constexpr std::size_t byte_size(FloatType type) { return type == FloatType::f16 ? 2 : 4; }
+constexpr std::size_t byte_size(FloatType type) {
+  return type == FloatType::f16 ? 2 : 4;
+}
 
 /// Why the writer stopped; stored in /status/stop_reason.
 enum class StopReason : std::uint8_t {
@@ -82,9 +84,9 @@ struct TraceInfo {
   std::string compute_dtype;             ///< e.g. "f32"
   FloatType qkv_dtype = FloatType::f16;  ///< what attention used, hence what /qkv holds
   FloatType attention_dtype = FloatType::f16;
-  std::string device;               ///< e.g. "cpu"
-  std::string attention_kernel;     ///< e.g. "cpu-avx512"
-  std::string sampling = "{}";      ///< JSON object: mode, temperature, top_p, ignore_eos, continuation hash
+  std::string device;            ///< e.g. "cpu"
+  std::string attention_kernel;  ///< e.g. "cpu-avx512"
+  std::string sampling = "{}";   ///< JSON object: mode, temperature, top_p, ignore_eos, continuation hash
   std::uint64_t seed = 0;
   Levels levels;
   double epsilon = kDefaultEpsilon;

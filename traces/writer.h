@@ -42,10 +42,10 @@ struct TraceRow {
 };
 
 struct WriterOptions {
-  bool overwrite = false;         ///< replace an existing file
-  unsigned pool_rows = 96;        ///< rows in flight at most; acquire() waits when all are (a counted stall)
-  double flush_seconds = 0.5;     ///< rows become durable to a killed process at least this often
-  bool sync_on_finish = true;     ///< fdatasync once when finished
+  bool overwrite = false;      ///< replace an existing file
+  unsigned pool_rows = 96;     ///< rows in flight at most; acquire() waits when all are (a counted stall)
+  double flush_seconds = 0.5;  ///< rows become durable to a killed process at least this often
+  bool sync_on_finish = true;  ///< fdatasync once when finished
 };
 
 /// What the writer has done so far; safe to read from any thread.

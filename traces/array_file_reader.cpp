@@ -1,0 +1,223 @@
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "traces/array_file.h"
+#include "traces/error.h"
+#include "traces/hdf5_handle.h"
+#include "traces/trace_attributes.h"
+#include "traces/trace_open.h"
+
+namespace kvwave::traces {
+namespace {
+
+/// Deflate packs at most 1032 bytes into one, so a dataset beyond this many bytes per byte of file is made up.
+constexpr std::uint64_t kMostPerByte = 1100;
+constexpr std::size_t kMostRank = 8;
+
+}  // namespace
+
+class ArrayFileReader::Impl {
+ public:
+  explicit Impl(std::filesystem::path path) : path_(std::move(path)) {
+    silence_hdf5();
+    try {
+      file_ = std::move(open_hdf5(path_).file);
+    } catch (const Hdf5Failure& failure) {
+      throw TruncatedTrace(fmt::format("{}: is damaged: {}", path_.string(), failure.what()));
+    }
+    most_bytes_ = kMostPerByte * std::filesystem::file_size(path_);
+  }
+
+  template <class Read>
+  auto guarded(Read&& read) const {
+    silence_hdf5();
+    try {
+      return read();
+    } catch (const Hdf5Failure& failure) {
+      throw TruncatedTrace(fmt::format("{}: cannot be read: {}", path_.string(), failure.what()));
+    }
+  }
+
+  [[noreturn]] void fail(std::string_view name, std::string_view what) const {
+    throw WrongShape(fmt::format("{}: {} {}", path_.string(), name, what));
+  }
+
+  bool has(const std::string& name) const {
+    for (std::size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {
+      H5L_info_t link{};
+      const std::string part = name.substr(0, end);
+      if (part.empty() || part == "/") return part == "/";
+      if (H5Lexists(file_.get(), part.c_str(), H5P_DEFAULT) <= 0 ||
+          H5Lget_info(file_.get(), part.c_str(), &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD) {
+        return false;
+      }
+      if (end == std::string::npos) return true;
+    }
+  }
+
+  DatasetHandle dataset(const std::string& name) const {
+    if (!has(name)) fail(name, "is absent");
+    DatasetHandle opened(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT));
+    const PropertyHandle creation(H5Dget_create_plist(opened.get()));
+    const H5D_layout_t layout = H5Pget_layout(creation.get());
+    if (layout == H5D_VIRTUAL || (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.get()) != 0)) {
+      fail(name, "lies outside this file");
+    }
+    if (layout == H5D_CHUNKED) {
+      std::vector<hsize_t> chunk(kMostRank, 1);
+      const int rank = H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data());
+      std::uint64_t elements = 1;
+      for (int i = 0; i < std::min(rank, static_cast<int>(kMostRank)); ++i) {
+        const hsize_t extent = chunk[static_cast<std::size_t>(i)];
+        if (extent == 0 || extent > (std::uint64_t{1} << 28) / elements) fail(name, "has oversized chunks");
+        elements *= extent;
+      }
+    }
+    return opened;
+  }
+
+  std::vector<hsize_t> extents(const DatasetHandle& opened, std::string_view name) const {
+    const SpaceHandle space(H5Dget_space(opened.get()));
+    const int rank = H5Sget_simple_extent_ndims(space.get());
+    if (rank < 0 || rank > static_cast<int>(kMostRank)) fail(name, "has too many dimensions");
+    std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
+    if (rank > 0) check_hdf5(H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr));
+    return dims;
+  }
+
+  /// Elements of the dataset, after checking that so many bytes can come from a file of this size.
+  std::size_t checked_count(const DatasetHandle& opened, std::string_view name, std::size_t element_bytes) const {
+    std::uint64_t count = 1;
+    for (const hsize_t extent : extents(opened, name)) {
+      if (extent != 0 && count > most_bytes_ / element_bytes / extent) fail(name, "claims more than the file can hold");
+      count *= extent;
+    }
+    return count;
+  }
+
+  template <class Value>
+  std::vector<Value> read(const std::string& name, H5T_class_t expected, hid_t memory_type) const {
+    return guarded([&] {
+      const DatasetHandle opened = dataset(name);
+      const TypeHandle type(H5Dget_type(opened.get()));
+      if (H5Tget_class(type.get()) != expected) {
+        fail(name, expected == H5T_FLOAT ? "holds no real numbers" : "holds no integers");
+      }
+      std::vector<Value> values(checked_count(opened, name, sizeof(Value)));
+      if (!values.empty()) {
+        check_hdf5(H5Dread(opened.get(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
+      }
+      return values;
+    });
+  }
+
+  AttributeHandle attribute(const std::string& object, const std::string& name) const {
+    if (!has(object)) fail(object, "is absent");
+    const ObjectHandle owner(H5Oopen(file_.get(), object.c_str(), H5P_DEFAULT));
+    if (H5Aexists(owner.get(), name.c_str()) <= 0) fail(object, fmt::format("has no attribute {}", name));
+    AttributeHandle opened(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT));
+    const SpaceHandle space(H5Aget_space(opened.get()));
+    if (H5Sget_simple_extent_npoints(space.get()) != 1) fail(object, fmt::format("attribute {} is no scalar", name));
+    return opened;
+  }
+
+  hid_t file() const { return file_.get(); }
+
+ private:
+  std::filesystem::path path_;
+  FileHandle file_;
+  std::uint64_t most_bytes_ = 0;
+};
+
+ArrayFileReader::ArrayFileReader(const std::filesystem::path& path) : impl_(std::make_unique<Impl>(path)) {}
+ArrayFileReader::~ArrayFileReader() = default;
+ArrayFileReader::ArrayFileReader(ArrayFileReader&&) noexcept = default;
+
+bool ArrayFileReader::has(std::string_view name) const {
+  return impl_->guarded([&] { return impl_->has(std::string(name)); });
+}
+
+std::vector<std::string> ArrayFileReader::children(std::string_view group) const {
+  return impl_->guarded([&] {
+    if (!impl_->has(std::string(group))) impl_->fail(group, "is absent");
+    const GroupHandle opened(H5Gopen2(impl_->file(), std::string(group).c_str(), H5P_DEFAULT));
+    std::vector<std::string> names;
+    const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+      static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+      return 0;
+    };
+    hsize_t index = 0;
+    check_hdf5(H5Literate(opened.get(), H5_INDEX_NAME, H5_ITER_INC, &index, add, &names));
+    std::sort(names.begin(), names.end());
+    return names;
+  });
+}
+
+std::vector<std::uint64_t> ArrayFileReader::shape(std::string_view name) const {
+  return impl_->guarded([&] {
+    const std::vector<hsize_t> dims = impl_->extents(impl_->dataset(std::string(name)), name);
+    return std::vector<std::uint64_t>(dims.begin(), dims.end());
+  });
+}
+
+std::vector<float> ArrayFileReader::floats(std::string_view name) const {
+  return impl_->read<float>(std::string(name), H5T_FLOAT, H5T_NATIVE_FLOAT);
+}
+std::vector<double> ArrayFileReader::doubles(std::string_view name) const {
+  return impl_->read<double>(std::string(name), H5T_FLOAT, H5T_NATIVE_DOUBLE);
+}
+std::vector<std::int32_t> ArrayFileReader::ints(std::string_view name) const {
+  return impl_->read<std::int32_t>(std::string(name), H5T_INTEGER, H5T_NATIVE_INT32);
+}
+
+std::vector<std::string> ArrayFileReader::strings(std::string_view name) const {
+  return impl_->guarded([&] {
+    const DatasetHandle opened = impl_->dataset(std::string(name));
+    const TypeHandle type(H5Dget_type(opened.get()));
+    const std::size_t width = H5Tget_size(type.get());
+    if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) != 0 || width == 0) {
+      impl_->fail(name, "holds no fixed-length strings");
+    }
+    std::string packed(impl_->checked_count(opened, name, width) * width, '\0');
+    if (!packed.empty()) check_hdf5(H5Dread(opened.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()));
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < packed.size(); i += width) {
+      const std::string value = packed.substr(i, width);
+      values.push_back(value.substr(0, value.find('\0')));
+    }
+    return values;
+  });
+}
+
+std::string ArrayFileReader::text_attribute(std::string_view object, std::string_view name) const {
+  return impl_->guarded([&] {
+    const AttributeHandle opened = impl_->attribute(std::string(object), std::string(name));
+    const TypeHandle type(H5Aget_type(opened.get()));
+    const std::size_t size = H5Tget_size(type.get());
+    if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) != 0 || size > kMostText) {
+      impl_->fail(object, fmt::format("attribute {} is no fixed-length string", name));
+    }
+    std::string text(size, '\0');
+    check_hdf5(H5Aread(opened.get(), type.get(), text.data()));
+    return text.substr(0, text.find('\0'));
+  });
+}
+
+double ArrayFileReader::number_attribute(std::string_view object, std::string_view name) const {
+  return impl_->guarded([&] {
+    const AttributeHandle opened = impl_->attribute(std::string(object), std::string(name));
+    const TypeHandle type(H5Aget_type(opened.get()));
+    const H5T_class_t kind = H5Tget_class(type.get());
+    if (kind != H5T_FLOAT && kind != H5T_INTEGER) impl_->fail(object, fmt::format("attribute {} is no number", name));
+    double value = 0;
+    check_hdf5(H5Aread(opened.get(), H5T_NATIVE_DOUBLE, &value));
+    return value;
+  });
+}
+
+}  // namespace kvwave::traces

@@ -1,0 +1,35 @@
+// Private to traces/: opening an HDF5 file that may be finished, growing, left by a killed writer, or no trace at all.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+
+#include "traces/hdf5_handle.h"
+
+namespace kvwave::traces {
+
+/// What the first bytes of a file say (HDF5 superblock, versions 2 and 3; older ones only have their signature read).
+struct Superblock {
+  bool writer_flag = false;          ///< a writer has it open, or died with it open
+  bool swmr_flag = false;            ///< ... and that writer writes for concurrent readers
+  std::uint64_t promised_bytes = 0;  ///< end of file as of the last flush, 0 when unknown
+  std::uint64_t actual_bytes = 0;
+};
+
+/// Throws NotATrace when `path` is no regular, readable file with an HDF5 signature at its start.
+Superblock read_superblock(const std::filesystem::path& path);
+
+struct OpenedFile {
+  FileHandle file;
+  bool swmr = false;
+};
+/// Read-only, for SWMR reading when the superblock says so. Throws NotATrace or TruncatedTrace.
+OpenedFile open_hdf5(const std::filesystem::path& path);
+
+/// Runs `attempt` until it does not throw Hdf5Failure. Reading beside a live writer can meet a half-changed index for a
+/// moment; after `patience` the failure is final and passed on.
+void with_patience(std::chrono::milliseconds patience, const std::function<void()>& attempt);
+
+}  // namespace kvwave::traces
