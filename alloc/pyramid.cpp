@@ -72,10 +72,9 @@ AllocatorEntry pyramid_entry() {
       {.name = "pyramid",
        .summary = "falls linearly with depth, fixed (Pyramid-RKV with scorer rkv)",
        .source = "PyramidKV, arXiv 2406.02069; github.com/Zefan-Cai/KVCache-Factory c97f9d7",
-       .parameters = {integer_parameter("beta", "20", 1, 10'000,
-                                        "the deepest layer gets 1/beta of the mean; 1 = uniform"),
+       .parameters = {integer_parameter("beta", "20", 1, 10'000, "deepest layer = mean / beta; 1 = uniform"),
                       word_parameter("total", {"exact", "upstream"},
-                                     "memory of uniform, or the official arithmetic with its overshoot")}},
+                                     "memory of uniform, or official rounding (overshoots)")}},
       [](const Component& component) -> std::unique_ptr<Allocator> { return std::make_unique<Pyramid>(component); }};
 }
 

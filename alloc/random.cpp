@@ -54,9 +54,9 @@ ScorerEntry random_entry() {
   return {{.name = "random",
            .summary = "control: a uniform random subset, drawn afresh per KV head and refresh",
            .source = "own baseline",
-           .parameters = joined({integer_parameter("seed", "0", 0, 2'147'483'647,
-                                                   "of the stream, beside trace, layer, kv_head and refresh")},
-                                refresh_parameters(false))},
+           .parameters = joined(
+               {integer_parameter("seed", "0", 0, 2'147'483'647, "of the stream; every head and refresh draws afresh")},
+               refresh_parameters(false))},
           [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<Random>(component); }};
 }
 

@@ -173,20 +173,20 @@ std::vector<ParameterSpec> parameters(bool layers, bool heads) {
   std::vector<ParameterSpec> list;
   if (layers) {
     list.push_back(real_parameter("gamma", "0.5", 0, 4, "exponent on layer demand; 0 = uniform layers"));
-    list.push_back(real_parameter("lo", "0.25", 0, 1, "lower bound of a layer, times the mean layer budget"));
-    list.push_back(real_parameter("hi", "2", 1, 1000, "upper bound of a layer, times the mean layer budget"));
+    list.push_back(real_parameter("lo", "0.25", 0, 1, "lowest layer budget, times the mean"));
+    list.push_back(real_parameter("hi", "2", 1, 1000, "highest layer budget, times the mean"));
   }
   if (heads) {
     list.push_back(real_parameter("beta", "0.5", 0, 4, "exponent on head counts; 0 = uniform heads"));
-    list.push_back(real_parameter("mu", "0.25", 0, 1, "lower bound of a head, times the mean head budget"));
+    list.push_back(real_parameter("mu", "0.25", 0, 1, "lowest head budget, times the mean"));
   }
-  list.push_back(word_parameter("operator", {"literal", "waterfill"},
-                                "after the bounds: one rescale (may leave them) or a fill that keeps them"));
+  list.push_back(
+      word_parameter("operator", {"literal", "waterfill"}, "one rescale after bounds, or a fill that keeps them"));
   if (heads) {
     list.push_back(
-        word_parameter("window", {"outside", "inside"}, "share the layer's budget without or with the heads' windows"));
-    list.push_back(word_parameter("surplus", {"redistribute", "leave"},
-                                  "what a head cannot fill goes to the others, or stays unused"));
+        word_parameter("window", {"outside", "inside"}, "share a layer's budget without or with the windows"));
+    list.push_back(
+        word_parameter("surplus", {"redistribute", "leave"}, "what a head cannot fill: to the others, or unused"));
   }
   return list;
 }

@@ -10,14 +10,11 @@ namespace kvwave::alloc {
 std::vector<ParameterSpec> refresh_parameters(bool with_order) {
   std::vector<ParameterSpec> parameters = {
       integer_parameter("window", "8", 1, 4096, "newest entries, always kept, inside the budget"),
-      integer_parameter("buffer", "128", 1, 1'000'000,
-                        "refresh after each step whose position is a multiple of this; 1 = every step"),
-      word_parameter("prompt", {"cut", "keep", "protect"},
-                     "cut to the budget after prefill, keep until the first refresh, or never drop"),
+      integer_parameter("buffer", "128", 1, 1'000'000, "refresh at positions that are multiples of this"),
+      word_parameter("prompt", {"cut", "keep", "protect"}, "cut after prefill, keep until a refresh, never drop"),
   };
   if (with_order) {
-    parameters.push_back(word_parameter("order", {"score", "time"},
-                                        "how survivors are stored: best first (2025 code), by position (2026)"));
+    parameters.push_back(word_parameter("order", {"score", "time"}, "slots of survivors: best first or by position"));
   }
   return parameters;
 }

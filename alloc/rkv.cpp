@@ -71,13 +71,11 @@ ScorerEntry rkv_entry() {
            .summary = "importance against redundancy: lambda * A - (1 - lambda) * Red",
            .source = "R-KV, arXiv 2505.24133; github.com/Zefan-Cai/R-KV d15c976",
            .parameters = joined(
-               {real_parameter("lambda", "0.1", 0, 1, "weight of importance (paper, README 0.1; class 0.07)"),
+               {real_parameter("lambda", "0.1", 0, 1, "weight of importance (paper 0.1, class code 0.07)"),
                 integer_parameter("kernel", "7", 1, 255, "slots of the max pool over importance; 1 = none", true),
                 real_parameter("threshold", "0.5", -1, 1, "cosine above which a key is a near-duplicate"),
-                word_parameter("sign", {"minus", "plus"},
-                               "of redundancy; plus is how ReasonAlloc quotes it, rewards duplicates"),
-                word_parameter("precision", {"fp32", "bf16"},
-                               "bf16 rounds A, Red and the score as the official code on bf16 models")},
+                word_parameter("sign", {"minus", "plus"}, "of Red; plus (as ReasonAlloc quotes it) is suspect"),
+                word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A, Red and score as code on bf16 models")},
                refresh_parameters(true))},
           [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<Rkv>(component); }};
 }

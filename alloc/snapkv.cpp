@@ -44,15 +44,14 @@ class SnapKv final : public Scorer {
 }  // namespace
 
 ScorerEntry snapkv_entry() {
-  return {
-      {.name = "snapkv",
-       .summary = "what the last queries attend to, max-pooled (decode form, R-KV's triggers)",
-       .source = "SnapKV, arXiv 2404.14469; decode form of github.com/Zefan-Cai/R-KV d15c976",
-       .parameters = joined(
-           {integer_parameter("kernel", "7", 1, 255, "slots of the max pool over importance; 1 = none", true),
-            word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A as the official code does on bf16 models")},
-           refresh_parameters(true))},
-      [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<SnapKv>(component); }};
+  return {{.name = "snapkv",
+           .summary = "what the last queries attend to, max-pooled (decode form, R-KV's triggers)",
+           .source = "SnapKV, arXiv 2404.14469; decode form of github.com/Zefan-Cai/R-KV d15c976",
+           .parameters = joined(
+               {integer_parameter("kernel", "7", 1, 255, "slots of the max pool over importance; 1 = none", true),
+                word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A as the code does on bf16 models")},
+               refresh_parameters(true))},
+          [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<SnapKv>(component); }};
 }
 
 }  // namespace kvwave::alloc

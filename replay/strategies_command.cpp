@@ -1,5 +1,5 @@
 // `kvwave strategies`: the registry of alloc as a table or as JSON.
-#include <cstdio>
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -38,15 +38,15 @@ void print_wrapped(std::string_view text, std::size_t indent) {
 }
 
 void print_table(std::string_view title, std::span<const alloc::ComponentSpec> specs) {
-  fmt::print("\n{}\n", title);
+  fmt::print("\n{}\n    {:<9} {:<12} {:<18}  {}\n", title, "key", "default", "values", "meaning");
   for (const alloc::ComponentSpec& spec : specs) {
     fmt::print("\n  {:<18} ", spec.name);
     print_wrapped(spec.summary, 21);
     fmt::print("{:21}", "");
     print_wrapped(spec.source, 21);
     for (const alloc::ParameterSpec& parameter : spec.parameters) {
-      fmt::print("    {:<10} {:<13} {:<21} ", parameter.key, parameter.default_text, alloc::allowed_values(parameter));
-      print_wrapped(parameter.meaning, 51);
+      fmt::print("    {:<9} {:<12} {:<18}  ", parameter.key, parameter.default_text, alloc::allowed_values(parameter));
+      print_wrapped(parameter.meaning, 47);
     }
   }
 }
@@ -63,6 +63,11 @@ std::string_view to_string(alloc::ParameterKind kind) {
   return "word";
 }
 
+nlohmann::ordered_json bound(const alloc::ParameterSpec& parameter, double value) {
+  if (parameter.kind == alloc::ParameterKind::integer) return std::lround(value);
+  return value;
+}
+
 nlohmann::ordered_json to_json(std::span<const alloc::ComponentSpec> specs) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const alloc::ComponentSpec& spec : specs) {
@@ -73,8 +78,8 @@ nlohmann::ordered_json to_json(std::span<const alloc::ComponentSpec> specs) {
       if (parameter.kind == alloc::ParameterKind::word) {
         item["words"] = parameter.words;
       } else {
-        item["low"] = parameter.low;
-        item["high"] = parameter.high;
+        item["low"] = bound(parameter, parameter.low);
+        item["high"] = bound(parameter, parameter.high);
         if (parameter.odd) item["odd"] = true;
       }
       item["meaning"] = parameter.meaning;
