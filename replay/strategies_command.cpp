@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "alloc/registry.h"
-#include "replay/command_options.h"
 #include "replay/commands.h"
 #include "traces/command_line.h"
+#include "traces/command_options.h"
 
 namespace kvwave::replay {
 namespace {
@@ -97,7 +97,7 @@ int strategies_command(std::span<const std::string> args) {
   namespace po = boost::program_options;
   po::options_description options;
   options.add_options()("json", "print one JSON object");
-  const auto values = parse_options(kUsage, options, "", args);
+  const auto values = traces::parse_options(kUsage, options, "", args);
   if (!values) return traces::kComplete;
   if (values->contains("json")) {
     const nlohmann::ordered_json all = {{"allocators", to_json(alloc::allocator_specs())},

@@ -38,8 +38,9 @@ std::optional<po::variables_map> parse_options(std::string_view usage, po::optio
   if (values.contains("help")) {
     fmt::print("{}\n\n", usage);
     for (const auto& option : visible.options()) {
-      fmt::print("  {:<28} {}\n", option->format_name() + (option->semantic()->max_tokens() > 0 ? " ARG" : ""),
-                 option->description());
+      const std::string short_name = option->canonical_display_name(po::command_line_style::allow_dash_for_short);
+      const std::string both = (short_name.size() == 2 ? short_name + ", --" : "--") + option->long_name();
+      fmt::print("  {:<28} {}\n", both + (option->semantic()->max_tokens() > 0 ? " ARG" : ""), option->description());
     }
     return std::nullopt;
   }
