@@ -3,21 +3,50 @@
 #include <algorithm>
 #include <cassert>
 
+#include "kernels/cpu_features.h"
+#include "kernels/gemv_kernels.h"
+
 namespace kvwave::kernels {
+
+namespace {
+
+const GemvKernels& gemv_kernels() {
+  switch (simd_path()) {
+    case SimdPath::avx512:
+      return kGemvAvx512;
+    case SimdPath::avx2:
+      return kGemvAvx2;
+    case SimdPath::baseline:
+      break;
+  }
+  return kGemvBaseline;
+}
+
+const std::uint8_t* row_data(const ParamMatrix& w, std::uint32_t row) {
+  return reinterpret_cast<const std::uint8_t*>(w.row(row));
+}
+
+}  // namespace
 
 void gemv(const ParamMatrix& w, std::span<const float> x, std::uint32_t first_row, std::span<float> out) {
   assert(x.size() == w.cols && first_row + out.size() <= w.rows);
-  constexpr std::size_t kTile = 256;  // a multiple of every block length
-  float tile[kTile];
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const std::byte* row = w.row(first_row + i);
-    float sum = 0;
-    for (std::size_t first = 0; first < w.cols; first += kTile) {
-      const std::size_t count = std::min<std::size_t>(kTile, w.cols - first);
-      dequantise_row(w.type, row + row_bytes(w.type, first), {tile, count});
-      for (std::size_t j = 0; j < count; ++j) sum += tile[j] * x[first + j];
+  gemv_kernels().gemv[static_cast<std::size_t>(w.type)](row_data(w, first_row), w.row_stride(), out.size(), x.data(),
+                                                        w.cols, out.data());
+}
+
+void matmul(const ParamMatrix& w, const Activations& x, std::uint32_t first_row, std::uint32_t n_rows, float* out,
+            std::size_t out_stride, std::vector<float>& tile) {
+  assert(x.stride >= w.cols && first_row + n_rows <= w.rows);
+  constexpr std::uint32_t kTileRows = 8;
+  const GemvKernels& kernels = gemv_kernels();
+  const auto expand = kernels.expand[static_cast<std::size_t>(w.type)];
+  if (tile.size() < std::size_t{kTileRows} * w.cols) tile.resize(std::size_t{kTileRows} * w.cols);
+  for (std::uint32_t r = 0; r < n_rows; r += kTileRows) {
+    const std::uint32_t count = std::min(kTileRows, n_rows - r);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      expand(row_data(w, first_row + r + i), w.cols, tile.data() + std::size_t{i} * w.cols);
     }
-    out[i] = sum;
+    kernels.multiply(tile.data(), w.cols, count, x.data, x.stride, x.n_positions, w.cols, out + r, out_stride);
   }
 }
 

@@ -4,17 +4,11 @@
 #include <cstddef>
 #include <span>
 
+#include "kernels/gemv.h"
 #include "kernels/params.h"
 #include "kernels/thread_pool.h"
 
 namespace kvwave::kernels {
-
-/// Activations of consecutive positions, row-major: row p starts at data + p * stride.
-struct Activations {
-  const float* data = nullptr;
-  std::size_t n_positions = 0;
-  std::size_t stride = 0;  ///< in floats
-};
 
 /// One of several products with the same input: out[p * out_stride + r] = W[r] . x[p] + bias[r].
 struct Projection {

@@ -1,0 +1,150 @@
+// Matrix kernels over any block format, in terms of one vector_*.h. Included by gemv_baseline.cpp, gemv_avx2.cpp and
+// gemv_avx512.cpp.
+//
+// Every dot product adds in the same order in every function here: one vector accumulator over the whole chunks of 32
+// values, its lanes folded once, then the values left over one by one. Only so is a block of positions equal to single
+// positions, bit by bit.
+#pragma once
+
+#include "kernels/block_formats_body.h"
+#include "kernels/gemv_kernels.h"
+
+namespace {  // NOLINT(google-build-namespaces): one copy per instruction set
+
+template <class Format, int kRows>
+inline void gemv_row_group(const std::uint8_t* rows, std::size_t stride, const float* x, std::size_t n_blocks,
+                           float* out) {
+  F sums[kRows];
+  for (int r = 0; r < kRows; ++r) sums[r] = zero();
+  for (std::size_t b = 0; b < n_blocks; ++b) {
+    const std::uint8_t* block = rows + b * Format::kBytes;
+    // The rows of a group are read side by side in short runs, which the CPU's own prefetchers do not follow well: ask
+    // for the next group's bytes in the order they lie in memory.
+    const std::uint8_t* ahead = rows + kRows * (stride + b * Format::kBytes);
+    for (int i = 0; i < kRows * Format::kBytes; i += 64) prefetch(ahead + i);
+#pragma GCC unroll 8
+    for (int s = 0; s < Format::kValues / kChunk; ++s) {
+      F inputs[kVectors];
+      for (int j = 0; j < kVectors; ++j) inputs[j] = load(x + j * kWidth);
+      x += kChunk;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        F w[kVectors];
+        Format::expand(block + r * stride, s, w);
+        for (int j = 0; j < kVectors; ++j) sums[r] = fma(w[j], inputs[j], sums[r]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) out[r] = reduce_add(sums[r]);
+}
+
+// The last values of a row of a format without blocks, as fp32.
+template <class Format>
+inline int expand_rest(const std::uint8_t* row, std::size_t n_values, float* rest) {
+  const int n_rest = static_cast<int>(n_values % kChunk);
+  if (n_rest == 0) return 0;
+  constexpr int kValueBytes = Format::kBytes / Format::kValues;
+  alignas(64) std::uint8_t padded[Format::kBytes] = {};
+  __builtin_memcpy(padded, row + (n_values - n_rest) * kValueBytes, static_cast<std::size_t>(n_rest) * kValueBytes);
+  F w[kVectors];
+  Format::expand(padded, 0, w);
+  for (int j = 0; j < kVectors; ++j) store(rest + j * kWidth, w[j]);
+  return n_rest;
+}
+
+template <class Format>
+void gemv(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* x, std::size_t n_values,
+          float* out) {
+  constexpr int kGroup = 8;  // hides the latency of the additions and loads each x once for all
+  const std::size_t n_blocks = n_values / Format::kValues;
+  std::size_t r = 0;
+  for (; r + kGroup <= n_rows; r += kGroup) {
+    gemv_row_group<Format, kGroup>(rows + r * stride, stride, x, n_blocks, out + r);
+  }
+  for (; r < n_rows; ++r) gemv_row_group<Format, 1>(rows + r * stride, stride, x, n_blocks, out + r);
+  if (Format::kValues > kChunk || n_values % kChunk == 0) return;
+  for (r = 0; r < n_rows; ++r) {
+    float rest[kChunk];
+    const int n_rest = expand_rest<Format>(rows + r * stride, n_values, rest);
+    for (int i = 0; i < n_rest; ++i) out[r] += rest[i] * x[n_values - n_rest + i];
+  }
+}
+
+template <class Format>
+void expand(const std::uint8_t* row, std::size_t n_values, float* out) {
+  const std::size_t n_blocks = n_values / Format::kValues;
+  for (std::size_t b = 0; b < n_blocks; ++b) {
+    for (int s = 0; s < Format::kValues / kChunk; ++s) {
+      F w[kVectors];
+      Format::expand(row + b * Format::kBytes, s, w);
+      for (int j = 0; j < kVectors; ++j) store(out + j * kWidth, w[j]);
+      out += kChunk;
+    }
+  }
+  if (Format::kValues > kChunk || n_values % kChunk == 0) return;
+  float rest[kChunk];
+  const int n_rest = expand_rest<Format>(row, n_values, rest);
+  for (int i = 0; i < n_rest; ++i) out[i] = rest[i];
+}
+
+template <int kRows, int kPositions>
+inline void multiply_tile(const float* w, std::size_t w_stride, const float* x, std::size_t x_stride,
+                          std::size_t n_values, float* out, std::size_t out_stride) {
+  F sums[kRows][kPositions];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPositions; ++p) sums[r][p] = zero();
+  }
+  const std::size_t whole = n_values / kChunk * kChunk;
+  for (std::size_t i = 0; i < whole; i += kWidth) {
+    F weights[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) weights[r] = load(w + r * w_stride + i);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPositions; ++p) {
+      const F input = load(x + p * x_stride + i);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) sums[r][p] = fma(weights[r], input, sums[r][p]);
+    }
+  }
+  for (int p = 0; p < kPositions; ++p) {
+    for (int r = 0; r < kRows; ++r) {
+      float sum = reduce_add(sums[r][p]);
+      for (std::size_t i = whole; i < n_values; ++i) sum += w[r * w_stride + i] * x[p * x_stride + i];
+      out[p * out_stride + r] = sum;
+    }
+  }
+}
+
+template <int kRows>
+inline void multiply_rows(const float* w, std::size_t w_stride, const float* x, std::size_t x_stride,
+                          std::size_t n_positions, std::size_t n_values, float* out, std::size_t out_stride) {
+  constexpr int kTile = kRegisters >= 32 ? 6 : 3;  // 4 rows x this many sums leave registers for the operands
+  std::size_t p = 0;
+  for (; p + kTile <= n_positions; p += kTile) {
+    multiply_tile<kRows, kTile>(w, w_stride, x + p * x_stride, x_stride, n_values, out + p * out_stride, out_stride);
+  }
+  for (; p < n_positions; ++p) {
+    multiply_tile<kRows, 1>(w, w_stride, x + p * x_stride, x_stride, n_values, out + p * out_stride, out_stride);
+  }
+}
+
+void multiply(const float* w, std::size_t w_stride, std::size_t n_rows, const float* x, std::size_t x_stride,
+              std::size_t n_positions, std::size_t n_values, float* out, std::size_t out_stride) {
+  std::size_t r = 0;
+  for (; r + 4 <= n_rows; r += 4) {
+    multiply_rows<4>(w + r * w_stride, w_stride, x, x_stride, n_positions, n_values, out + r, out_stride);
+  }
+  for (; r < n_rows; ++r) {
+    multiply_rows<1>(w + r * w_stride, w_stride, x, x_stride, n_positions, n_values, out + r, out_stride);
+  }
+}
+
+// In the order of ParamType.
+constexpr kvwave::kernels::GemvKernels kTable = {
+    {gemv<F32Format>, gemv<F16Format>, gemv<Bf16Format>, gemv<Q40Format>, gemv<Q41Format>, gemv<Q50Format>,
+     gemv<Q51Format>, gemv<Q80Format>, gemv<Q4KFormat>, gemv<Q5KFormat>, gemv<Q6KFormat>},
+    {expand<F32Format>, expand<F16Format>, expand<Bf16Format>, expand<Q40Format>, expand<Q41Format>, expand<Q50Format>,
+     expand<Q51Format>, expand<Q80Format>, expand<Q4KFormat>, expand<Q5KFormat>, expand<Q6KFormat>},
+    multiply};
+
+}  // namespace
