@@ -5,12 +5,18 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/half.h"
+#include "kernels/simd_kernels.h"
 
 namespace kvwave::kernels {
 
 KvCache::KvCache(KvType type, std::uint32_t n_layers, std::uint32_t n_kv_heads, std::uint32_t head_dim)
-    : type_(type), n_layers_(n_layers), n_kv_heads_(n_kv_heads), head_dim_(head_dim) {}
+    : type_(type),
+      n_layers_(n_layers),
+      n_kv_heads_(n_kv_heads),
+      head_dim_(head_dim),
+      value_pitch_((head_dim + 15) / 16 * 16) {
+  static_assert(kPage == kKvPage);
+}
 
 void KvCache::reserve(std::uint32_t n_positions) {
   const std::size_t n_pages = (std::size_t{n_positions} + kPage - 1) / kPage;
@@ -19,7 +25,7 @@ void KvCache::reserve(std::uint32_t n_positions) {
 
 std::uint64_t KvCache::bytes(std::uint32_t n_positions) const {
   const std::uint64_t n_pages = (std::uint64_t{n_positions} + kPage - 1) / kPage;
-  return n_pages * n_layers_ * n_kv_heads_ * 2 * tile_bytes();
+  return n_pages * n_layers_ * n_kv_heads_ * tile_bytes();
 }
 
 void KvCache::store(std::uint32_t layer, std::uint32_t position, std::span<const std::byte> k,
@@ -30,12 +36,12 @@ void KvCache::store(std::uint32_t layer, std::uint32_t position, std::span<const
   const std::size_t slot = position % kPage;
   for (std::uint32_t kv_head = 0; kv_head < n_kv_heads_; ++kv_head) {
     std::byte* keys = pages_[position / kPage].get() + tile_offset(layer, kv_head);
-    std::byte* values = keys + tile_bytes();
+    std::byte* values = keys + keys_bytes();
     const std::byte* key = k.data() + kv_head * vector_bytes;
     for (std::size_t i = 0; i < head_dim_; ++i) {
       std::memcpy(keys + (i * kPage + slot) * width, key + i * width, width);
     }
-    std::memcpy(values + slot * vector_bytes, v.data() + kv_head * vector_bytes, vector_bytes);
+    std::memcpy(values + slot * value_pitch_ * width, v.data() + kv_head * vector_bytes, vector_bytes);
   }
 }
 
@@ -43,52 +49,28 @@ std::size_t attention_row_stride(std::uint32_t n_positions) {
   return (std::size_t{n_positions} + KvCache::kPage - 1) / KvCache::kPage * KvCache::kPage;
 }
 
-namespace {
-
-float read_value(KvType type, const std::byte* data, std::size_t index) {
-  if (type == KvType::f32) {
-    float value;
-    std::memcpy(&value, data + index * 4, 4);
-    return value;
-  }
-  std::uint16_t half;
-  std::memcpy(&half, data + index * 2, 2);
-  return f16_to_f32(half);
-}
-
-}  // namespace
-
 void decode_attention(const KvCache& cache, std::uint32_t layer, std::uint32_t kv_head, std::uint32_t n_positions,
                       std::span<const float> q, std::uint32_t n_heads, std::span<float> rows, std::span<float> out) {
-  const std::uint32_t d = cache.head_dim();
+  const std::size_t d = cache.head_dim();
+  const std::size_t stride = attention_row_stride(n_positions);
+  assert(q.size() == n_heads * d && out.size() == q.size() && rows.size() >= n_heads * stride);
+  const SimdKernels& kernels = simd_kernels();
+  const auto type = static_cast<std::size_t>(cache.type());
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  for (std::uint32_t h = 0; h < n_heads; ++h) {
-    float* row = rows.data() + h * attention_row_stride(n_positions);
-    float largest = -INFINITY;
-    for (std::uint32_t i = 0; i < n_positions; ++i) {
-      const std::byte* keys = cache.key_page(layer, kv_head, i / KvCache::kPage);
-      float sum = 0;
-      for (std::uint32_t j = 0; j < d; ++j) {
-        sum += q[h * d + j] * read_value(cache.type(), keys, std::size_t{j} * KvCache::kPage + i % KvCache::kPage);
-      }
-      row[i] = sum * scale;
-      largest = std::max(largest, row[i]);
-    }
-    double sum = 0;
-    for (std::uint32_t i = 0; i < n_positions; ++i) {
-      row[i] = std::exp(row[i] - largest);
-      sum += static_cast<double>(row[i]);
-    }
-    const float inverse = static_cast<float>(1.0 / sum);
-    float* o = out.data() + h * d;
-    std::fill(o, o + d, 0.0f);
-    for (std::uint32_t i = 0; i < n_positions; ++i) {
-      row[i] *= inverse;
-      const std::byte* values = cache.value_page(layer, kv_head, i / KvCache::kPage);
-      for (std::uint32_t j = 0; j < d; ++j) {
-        o[j] += row[i] * read_value(cache.type(), values, std::size_t{i % KvCache::kPage} * d + j);
-      }
-    }
+  const auto in_page = [&](std::uint32_t page) {
+    return std::min<std::size_t>(KvCache::kPage, n_positions - page * KvCache::kPage);
+  };
+  const std::uint32_t n_pages = (n_positions + KvCache::kPage - 1) / KvCache::kPage;
+  for (std::uint32_t page = 0; page < n_pages; ++page) {
+    const auto* keys = reinterpret_cast<const std::uint8_t*>(cache.key_page(layer, kv_head, page));
+    kernels.score[type](keys, q.data(), n_heads, d, in_page(page), scale, rows.data() + page * KvCache::kPage, stride);
+  }
+  for (std::uint32_t h = 0; h < n_heads; ++h) kernels.softmax(rows.data() + h * stride, n_positions);
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (std::uint32_t page = 0; page < n_pages; ++page) {
+    const auto* values = reinterpret_cast<const std::uint8_t*>(cache.value_page(layer, kv_head, page));
+    kernels.accumulate[type](values, cache.value_pitch(), rows.data() + page * KvCache::kPage, stride, n_heads, d,
+                             in_page(page), out.data());
   }
 }
 

@@ -14,10 +14,10 @@ enum class KvType : std::uint8_t { f16, f32 };
 
 /// Keys and values of one sequence for every (layer, kv_head). Memory grows by pages of kPage positions. Within a page
 /// keys are stored transposed, [d][kPage], so that one vector register holds one component of many keys; values are
-/// [kPage][d].
+/// [kPage][value_pitch], the pitch being d rounded up to a multiple of 16.
 class KvCache {
  public:
-  static constexpr std::uint32_t kPage = 64;
+  static constexpr std::uint32_t kPage = 64;  ///< positions
 
   KvCache(KvType type, std::uint32_t n_layers, std::uint32_t n_kv_heads, std::uint32_t head_dim);
 
@@ -28,6 +28,7 @@ class KvCache {
 
   KvType type() const { return type_; }
   std::uint32_t head_dim() const { return head_dim_; }
+  std::uint32_t value_pitch() const { return value_pitch_; }
   std::size_t value_bytes() const { return type_ == KvType::f16 ? 2 : 4; }
   /// Bytes of all pages for so many positions.
   std::uint64_t bytes(std::uint32_t n_positions) const;
@@ -36,17 +37,18 @@ class KvCache {
     return pages_[page].get() + tile_offset(layer, kv_head);
   }
   const std::byte* value_page(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t page) const {
-    return key_page(layer, kv_head, page) + tile_bytes();
+    return key_page(layer, kv_head, page) + keys_bytes();
   }
 
  private:
-  std::size_t tile_bytes() const { return std::size_t{kPage} * head_dim_ * value_bytes(); }
+  std::size_t keys_bytes() const { return std::size_t{kPage} * head_dim_ * value_bytes(); }
+  std::size_t tile_bytes() const { return keys_bytes() + std::size_t{kPage} * value_pitch_ * value_bytes(); }
   std::size_t tile_offset(std::uint32_t layer, std::uint32_t kv_head) const {
-    return (std::size_t{layer} * n_kv_heads_ + kv_head) * 2 * tile_bytes();
+    return (std::size_t{layer} * n_kv_heads_ + kv_head) * tile_bytes();
   }
 
   KvType type_;
-  std::uint32_t n_layers_, n_kv_heads_, head_dim_;
+  std::uint32_t n_layers_, n_kv_heads_, head_dim_, value_pitch_;
   std::vector<std::unique_ptr<std::byte[]>> pages_;
 };
 

@@ -3,24 +3,11 @@
 #include <algorithm>
 #include <cassert>
 
-#include "kernels/cpu_features.h"
-#include "kernels/gemv_kernels.h"
+#include "kernels/simd_kernels.h"
 
 namespace kvwave::kernels {
 
 namespace {
-
-const GemvKernels& gemv_kernels() {
-  switch (simd_path()) {
-    case SimdPath::avx512:
-      return kGemvAvx512;
-    case SimdPath::avx2:
-      return kGemvAvx2;
-    case SimdPath::baseline:
-      break;
-  }
-  return kGemvBaseline;
-}
 
 const std::uint8_t* row_data(const ParamMatrix& w, std::uint32_t row) {
   return reinterpret_cast<const std::uint8_t*>(w.row(row));
@@ -30,7 +17,7 @@ const std::uint8_t* row_data(const ParamMatrix& w, std::uint32_t row) {
 
 void gemv(const ParamMatrix& w, std::span<const float> x, std::uint32_t first_row, std::span<float> out) {
   assert(x.size() == w.cols && first_row + out.size() <= w.rows);
-  gemv_kernels().gemv[static_cast<std::size_t>(w.type)](row_data(w, first_row), w.row_stride(), out.size(), x.data(),
+  simd_kernels().gemv[static_cast<std::size_t>(w.type)](row_data(w, first_row), w.row_stride(), out.size(), x.data(),
                                                         w.cols, out.data());
 }
 
@@ -38,7 +25,7 @@ void matmul(const ParamMatrix& w, const Activations& x, std::uint32_t first_row,
             std::size_t out_stride, std::vector<float>& tile) {
   assert(x.stride >= w.cols && first_row + n_rows <= w.rows);
   constexpr std::uint32_t kTileRows = 8;
-  const GemvKernels& kernels = gemv_kernels();
+  const SimdKernels& kernels = simd_kernels();
   const auto expand = kernels.expand[static_cast<std::size_t>(w.type)];
   if (tile.size() < std::size_t{kTileRows} * w.cols) tile.resize(std::size_t{kTileRows} * w.cols);
   for (std::uint32_t r = 0; r < n_rows; r += kTileRows) {

@@ -1,5 +1,4 @@
-// Matrix kernels over any block format, in terms of one vector_*.h. Included by gemv_baseline.cpp, gemv_avx2.cpp and
-// gemv_avx512.cpp.
+// Matrix kernels over any block format, in terms of one vector_*.h.
 //
 // Every dot product adds in the same order in every function here: one vector accumulator over the whole chunks of 32
 // values, its lanes folded once, then the values left over one by one. Only so is a block of positions equal to single
@@ -7,7 +6,6 @@
 #pragma once
 
 #include "kernels/block_formats_body.h"
-#include "kernels/gemv_kernels.h"
 
 namespace {  // NOLINT(google-build-namespaces): one copy per instruction set
 
@@ -138,13 +136,5 @@ void multiply(const float* w, std::size_t w_stride, std::size_t n_rows, const fl
     multiply_rows<1>(w + r * w_stride, w_stride, x, x_stride, n_positions, n_values, out + r, out_stride);
   }
 }
-
-// In the order of ParamType.
-constexpr kvwave::kernels::GemvKernels kTable = {
-    {gemv<F32Format>, gemv<F16Format>, gemv<Bf16Format>, gemv<Q40Format>, gemv<Q41Format>, gemv<Q50Format>,
-     gemv<Q51Format>, gemv<Q80Format>, gemv<Q4KFormat>, gemv<Q5KFormat>, gemv<Q6KFormat>},
-    {expand<F32Format>, expand<F16Format>, expand<Bf16Format>, expand<Q40Format>, expand<Q41Format>, expand<Q50Format>,
-     expand<Q51Format>, expand<Q80Format>, expand<Q4KFormat>, expand<Q5KFormat>, expand<Q6KFormat>},
-    multiply};
 
 }  // namespace

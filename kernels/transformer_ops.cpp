@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "kernels/simd_kernels.h"
+
 namespace kvwave::kernels {
 
 float rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> out) {
@@ -24,7 +26,7 @@ float rms_norm(std::span<const float> x, std::span<const float> weight, float ep
 
 void swiglu(std::span<float> gate, std::span<const float> up) {
   assert(gate.size() == up.size());
-  for (std::size_t i = 0; i < gate.size(); ++i) gate[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+  simd_kernels().swiglu(gate.data(), up.data(), gate.size());
 }
 
 void add(std::span<float> x, std::span<const float> y) {
