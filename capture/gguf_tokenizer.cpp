@@ -29,6 +29,7 @@ bool bos_by_default(const std::string& pre) {
 
 TokenizerData read_tokenizer_data(const GgufFile& file, std::uint32_t vocab_size) {
   TokenizerData data;
+  data.source = file.path().string();
   data.kind = file.string("tokenizer.ggml.model").value_or("");
   if (data.kind.empty()) return data;
   data.pre = file.string("tokenizer.ggml.pre").value_or("");

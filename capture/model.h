@@ -41,6 +41,7 @@ struct LayerParams {
 
 /// Tokenizer facts as the container states them.
 struct TokenizerData {
+  std::string source;               ///< the model file's name, for messages
   std::string kind;                 ///< "gpt2" = byte-level BPE
   std::string pre;                  ///< pre-tokenizer name, e.g. "smollm"
   std::vector<std::string> pieces;  ///< id -> text in the byte-to-printable alphabet; control tokens literal
