@@ -1,0 +1,197 @@
+#include "capture/capture_options.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string_view>
+#include <vector>
+
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include "kernels/error.h"
+#include "traces/command_line.h"
+#include "traces/command_options.h"
+
+namespace kvwave::capture {
+namespace {
+
+namespace po = boost::program_options;
+using traces::UsageError;
+
+constexpr std::string_view kUsage =
+    "usage: kvwave capture -m MODEL (-p TEXT | -P FILE | --dataset FILE.jsonl) -o trace.h5 [OPTIONS]\n\n"
+    "Decodes a prompt and records attention, queries, keys and values, statistics and tokens of every step.\n"
+    "The generated text goes to stdout, everything else to stderr.";
+constexpr double kParamsRho = 0.93;  // the value of the ReasonAlloc paper: in every grid
+
+po::options_description describe() {
+  const auto text = [] { return po::value<std::string>(); };
+  po::options_description options;
+  options.add_options()                                                                             //
+      ("model,m", text(), "model file (GGUF)")                                                      //
+      ("prompt,p", text(), "the prompt")                                                            //
+      ("prompt-file,P", text(), "file that holds the prompt; - is stdin")                           //
+      ("dataset", text(), "JSON Lines, field 'problem' or 'prompt'; one trace OUT/<id>.h5 each")    //
+      ("limit", text(), "read at most so many lines of the dataset")                                //
+      ("raw", "feed the text as it is, without the model's chat template")                          //
+      ("tokens,n", text(), "tokens to generate (default: 512, or what fits)")                       //
+      ("temperature", text(), "sample at this temperature; 0 = greedy (default)")                   //
+      ("top-p", text(), "sample from the likeliest tokens with this share, in (0, 1] (default 1)")  //
+      ("seed", text(), "seed of sampling (default 0)")                                              //
+      ("ignore-eos", "never choose an end token")                                                   //
+      ("continue-from", text(), "file whose text is fed instead of sampling; - is stdin")           //
+      ("continue-field", text(), "the same from this field of the dataset")                         //
+      ("levels", text(), "comma list of stats,qkv,attention,tokens (default: all)")                 //
+      ("epsilon", text(), "store attention up to this mass per row; 0 = all (default 0.01)")        //
+      ("attention-dtype", text(), "f16 or f32: type of stored attention (default f16)")             //
+      ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")     //
+      ("rho", text(), "comma list of demand thresholds; 0.93 is always added")                      //
+      ("prompt-window", text(), "last prompt rows to record (default 32)")                          //
+      ("device", text(), "auto, cpu or cuda (default auto)")                                        //
+      ("threads", text(), "CPU threads; 0 = all (default)")                                         //
+      ("output,o", text(), "trace file; with --dataset a folder")                                   //
+      ("force,f", "replace existing files")                                                         //
+      ("no-record", "decode without recording; needs no --output")                                  //
+      ("json", "print one JSON object instead of the text")                                         //
+      ("quiet,q", "no text, status or progress");
+  return options;
+}
+
+class Reader {
+ public:
+  explicit Reader(const po::variables_map& values) : values_(values) {}
+
+  bool has(const char* name) const { return values_.contains(name); }
+  std::string text(const char* name) const { return values_[name].as<std::string>(); }
+
+  std::optional<std::string> optional_text(const char* name) const {
+    return has(name) ? std::optional(text(name)) : std::nullopt;
+  }
+  std::optional<std::filesystem::path> optional_path(const char* name) const {
+    if (!has(name)) return std::nullopt;
+    if (text(name).empty()) throw UsageError(fmt::format("option --{}: expected a path, got ''", name));
+    return text(name);
+  }
+  template <typename T>
+  void integer(const char* name, std::int64_t low, std::int64_t high, T& value) const {
+    if (has(name)) value = static_cast<T>(traces::parse_integer(name, text(name), low, high));
+  }
+  void real(const char* name, double low, double high, double& value) const {
+    if (has(name)) value = traces::parse_real(name, text(name), low, high);
+  }
+  /// One of the words, or a UsageError.
+  std::string word(const char* name, const std::vector<std::string>& words) const {
+    const std::string given = has(name) ? text(name) : words.front();
+    if (std::find(words.begin(), words.end(), given) == words.end()) {
+      throw UsageError(fmt::format("option --{}: expected {}, got '{}'{}", name, fmt::join(words, ", "), given,
+                                   traces::did_you_mean(given, words)));
+    }
+    return given;
+  }
+  void conflict(const char* name, const char* other) const {
+    if (has(name) && has(other)) {
+      throw UsageError(fmt::format("options --{} and --{} exclude each other", name, other));
+    }
+  }
+  void needs(const char* name, const char* other) const {
+    if (has(name) && !has(other)) throw UsageError(fmt::format("option --{} needs --{}", name, other));
+  }
+
+ private:
+  const po::variables_map& values_;
+};
+
+void read_prompt(const Reader& reader, CaptureOptions& options) {
+  if (!reader.has("model")) throw UsageError("option -m/--model is required: the model file");
+  options.model = *reader.optional_path("model");
+  options.prompt = reader.optional_text("prompt");
+  options.prompt_file = reader.optional_path("prompt-file");
+  options.dataset = reader.optional_path("dataset");
+  const int sources = (options.prompt ? 1 : 0) + (options.prompt_file ? 1 : 0) + (options.dataset ? 1 : 0);
+  if (sources != 1) {
+    throw UsageError(
+        fmt::format("expected exactly one of -p/--prompt, -P/--prompt-file and --dataset, got {}", sources));
+  }
+  reader.needs("limit", "dataset");
+  reader.needs("continue-field", "dataset");
+  reader.conflict("continue-from", "dataset");
+  reader.integer("limit", 1, std::numeric_limits<std::int32_t>::max(), options.limit);
+  options.continue_field = reader.optional_text("continue-field");
+  options.continue_from = reader.optional_path("continue-from");
+  if (options.prompt_file && options.continue_from && *options.prompt_file == "-" && *options.continue_from == "-") {
+    throw UsageError("--prompt-file and --continue-from cannot both be stdin");
+  }
+  options.raw = reader.has("raw");
+}
+
+void read_decode(const Reader& reader, DecodeOptions& options) {
+  if (reader.has("tokens")) {
+    reader.integer("tokens", 1, std::numeric_limits<std::int32_t>::max(), options.max_tokens.emplace());
+  }
+  for (const char* name : {"temperature", "top-p", "seed", "ignore-eos"}) {
+    reader.conflict(name, "continue-from");
+    reader.conflict(name, "continue-field");
+  }
+  reader.real("temperature", 0, 100, options.sampling.temperature);
+  reader.real("top-p", 1e-9, 1, options.sampling.top_p);
+  reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), options.sampling.seed);
+  options.ignore_eos = reader.has("ignore-eos");
+  options.cache_type = reader.word("qkv-dtype", {"f16", "f32"}) == "f16" ? CacheType::f16 : CacheType::f32;
+}
+
+void read_record(const Reader& reader, RecordOptions& options) {
+  if (reader.has("levels")) {
+    for (const std::string& level : traces::parse_list("levels", reader.text("levels"))) {
+      const std::vector<std::string> known = {"tokens", "stats", "attention", "qkv"};
+      if (std::find(known.begin(), known.end(), level) == known.end()) {
+        throw UsageError(fmt::format("option --levels: unknown level '{}'{}; known: {}", level,
+                                     traces::did_you_mean(level, known), fmt::join(known, ", ")));
+      }
+    }
+    try {
+      options.levels = traces::Levels::parse(reader.text("levels"));
+    } catch (const std::invalid_argument& error) {
+      throw UsageError(fmt::format("option --levels: {}", error.what()));
+    }
+  }
+  reader.real("epsilon", 0, 0.999, options.epsilon);
+  reader.integer("prompt-window", 0, std::numeric_limits<std::int32_t>::max(), options.prompt_window);
+  options.attention_dtype = traces::parse_float_type(reader.word("attention-dtype", {"f16", "f32"}));
+  if (reader.has("rho")) {
+    options.rho = {kParamsRho};
+    for (const std::string& item : traces::parse_list("rho", reader.text("rho"))) {
+      options.rho.push_back(traces::parse_real("rho", item, 1e-6, 1));
+    }
+    std::sort(options.rho.begin(), options.rho.end());
+    options.rho.erase(std::unique(options.rho.begin(), options.rho.end()), options.rho.end());
+  }
+}
+
+}  // namespace
+
+std::optional<CaptureOptions> parse_capture_options(std::span<const std::string> args) {
+  const auto values = traces::parse_options(kUsage, describe(), "", args);
+  if (!values) return std::nullopt;
+  const Reader reader(*values);
+  CaptureOptions options;
+  read_prompt(reader, options);
+  read_decode(reader, options.decode);
+  read_record(reader, options.record);
+  if (reader.word("device", {"auto", "cpu", "cuda"}) == "cuda") {
+    throw kernels::DeviceUnavailable("--device cuda: built without CUDA");
+  }
+  reader.integer("threads", 0, 1024, options.threads);
+  reader.conflict("no-record", "output");
+  options.no_record = reader.has("no-record");
+  if (const auto output = reader.optional_path("output")) options.output = *output;
+  if (!options.no_record && options.output.empty()) {
+    throw UsageError("option -o/--output is required (or --no-record)");
+  }
+  options.force = reader.has("force");
+  options.json = reader.has("json");
+  options.quiet = reader.has("quiet");
+  return options;
+}
+
+}  // namespace kvwave::capture

@@ -1,0 +1,36 @@
+// The options of `kvwave capture`, parsed and checked against each other.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "capture/session.h"
+#include "capture/trace_description.h"
+
+namespace kvwave::capture {
+
+struct CaptureOptions {
+  std::filesystem::path model;
+  std::optional<std::string> prompt;                 ///< exactly one of these three
+  std::optional<std::filesystem::path> prompt_file;  ///< "-" = stdin
+  std::optional<std::filesystem::path> dataset;
+  std::size_t limit = 0;                      ///< of the dataset; 0 = all
+  std::optional<std::string> continue_field;  ///< of the dataset
+  std::optional<std::filesystem::path> continue_from;
+  bool raw = false;
+  DecodeOptions decode;
+  RecordOptions record;
+  bool no_record = false;
+  std::filesystem::path output;  ///< a file; with a dataset a folder
+  bool force = false, quiet = false, json = false;
+  unsigned threads = 0;  ///< 0 = as many as the process may use
+};
+
+/// Throws traces::UsageError naming the option, kernels::DeviceUnavailable for `--device cuda`. Nothing when help was
+/// asked for and printed.
+std::optional<CaptureOptions> parse_capture_options(std::span<const std::string> args);
+
+}  // namespace kvwave::capture

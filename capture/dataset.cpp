@@ -1,0 +1,101 @@
+#include "capture/dataset.h"
+
+#include <istream>
+#include <map>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "capture/error.h"
+#include "capture/prompt_text.h"
+
+namespace kvwave::capture {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Reads the fields of one line; every complaint names file and line.
+class LineReader {
+ public:
+  LineReader(const std::filesystem::path& path, std::size_t line, const std::string& text) : path_(path), line_(line) {
+    json_ = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (json_.is_discarded()) fail("this is no JSON");
+    if (!json_.is_object()) fail(fmt::format("expected a JSON object, got {}", json_.type_name()));
+  }
+
+  std::string prompt() const {
+    for (const char* name : {"problem", "prompt"}) {
+      if (json_.contains(name)) return text(name);
+    }
+    fail("neither field 'problem' nor field 'prompt' is there");
+  }
+
+  std::string text(const std::string& name) const {
+    const auto field = json_.find(name);
+    if (field == json_.end()) fail(fmt::format("field '{}' is missing", name));
+    if (!field->is_string()) fail(fmt::format("field '{}' should be a string, got {}", name, field->type_name()));
+    if (field->get_ref<const std::string&>().empty()) fail(fmt::format("field '{}' is empty", name));
+    return field->get<std::string>();
+  }
+
+  std::string id() const {
+    for (const char* name : {"id", "unique_id", "problem_idx"}) {
+      const auto field = json_.find(name);
+      if (field == json_.end()) continue;
+      if (field->is_string() && !field->get_ref<const std::string&>().empty()) {
+        return safe_file_name(field->get_ref<const std::string&>());
+      }
+      if (field->is_number_integer()) return safe_file_name(field->dump());
+      fail(fmt::format("field '{}' should be a string or a whole number, got {}", name, field->dump()));
+    }
+    return std::to_string(line_);
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw BadPrompt(fmt::format("{}, line {}: {}", path_.string(), line_, what));
+  }
+
+  const std::filesystem::path& path_;
+  std::size_t line_;
+  Json json_;
+};
+
+}  // namespace
+
+std::string safe_file_name(std::string_view text) {
+  constexpr std::size_t kLongest = 150;
+  std::string name;
+  for (const char c : text.substr(0, kLongest)) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    name += plain || (c == '.' && !name.empty()) ? c : '_';
+  }
+  return name.empty() ? "_" : name;
+}
+
+std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, std::size_t limit,
+                                      const std::optional<std::string>& continuation_field) {
+  std::istringstream lines(read_text_file(path));
+  std::vector<DatasetItem> items;
+  std::map<std::string, std::size_t> line_of;
+  std::string text;
+  for (std::size_t line = 1; std::getline(lines, text); ++line) {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const LineReader reader(path, line, text);
+    DatasetItem item{line, reader.id(), reader.prompt(), {}};
+    if (continuation_field) item.continuation = reader.text(*continuation_field);
+    const auto [other, is_new] = line_of.emplace(item.id, line);
+    if (!is_new) {
+      throw BadPrompt(fmt::format("{}, line {}: writes the same file {}.h5 as line {}", path.string(), line, item.id,
+                                  other->second));
+    }
+    items.push_back(std::move(item));
+    if (items.size() == limit) break;
+  }
+  if (items.empty()) throw BadPrompt(fmt::format("{}: holds no line with a prompt", path.string()));
+  return items;
+}
+
+}  // namespace kvwave::capture
