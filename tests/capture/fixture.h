@@ -28,7 +28,8 @@ inline std::string from_hex(const std::string& hex) {
 }  // namespace kvwave::capture::testing
 
 /// Skips the test, saying why, when the real model is not at hand; otherwise its path is in `name`.
-#define KVWAVE_REQUIRE_MODEL(name)                                                                                   \
-  const char* name = std::getenv("KVWAVE_MODEL");                                                                    \
-  if (name == nullptr || *name == '\0') GTEST_SKIP() << "KVWAVE_MODEL does not name the SmolLM2-135M-Instruct GGUF " \
-                                                        "file"
+#define KVWAVE_REQUIRE_MODEL(name)                                             \
+  const char* name = std::getenv("KVWAVE_MODEL");                              \
+  if (name == nullptr || *name == '\0')                                        \
+  GTEST_SKIP() << "KVWAVE_MODEL does not name the SmolLM2-135M-Instruct GGUF " \
+                  "file"
