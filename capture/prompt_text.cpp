@@ -40,7 +40,7 @@ std::string read_text_file(const std::filesystem::path& path) {
 std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const TokenizerData& data, std::string_view text,
                                         bool raw) {
   if (text.empty()) throw BadPrompt("the prompt is empty");
-  return raw ? tokenizer.encode(text, true, true) : tokenizer.encode(render_chat(data, text), true, true);
+  return raw ? tokenizer.encode(text, true, true) : tokenizer.encode(render_chat(data, text), true, false);
 }
 
 std::vector<std::int32_t> encode_continuation(const Tokenizer& tokenizer, std::string_view text) {

@@ -1,0 +1,39 @@
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "capture/commands.h"
+#include "capture/model.h"
+#include "capture/prompt_text.h"
+#include "capture/tokenizer.h"
+#include "traces/command_line.h"
+#include "traces/command_options.h"
+
+namespace kvwave::capture {
+
+int tokenize_command(std::span<const std::string> args) {
+  namespace po = boost::program_options;
+  po::options_description options;
+  options.add_options()("model,m", po::value<std::string>()->value_name("FILE"), "the model (GGUF)")(
+      "prompt,p", po::value<std::string>()->value_name("TEXT"), "the text")(
+      "prompt-file,P", po::value<std::string>()->value_name("FILE"), "the text from a file, - for stdin")(
+      "raw", "the text as it is, without the model's chat template");
+  const auto values = traces::parse_options(
+      "usage: kvwave tokenize -m MODEL (-p TEXT | -P FILE) [--raw]\n\nPrints token ids, space separated.", options, "",
+      args);
+  if (!values) return traces::kComplete;
+  if (!values->contains("model")) throw traces::UsageError("option -m/--model is required: the model file");
+  if (values->contains("prompt") == values->contains("prompt-file")) {
+    throw traces::UsageError("expected exactly one of -p/--prompt and -P/--prompt-file");
+  }
+  const std::string text = values->contains("prompt") ? (*values)["prompt"].as<std::string>()
+                                                      : read_text_file((*values)["prompt-file"].as<std::string>());
+  const Model model = Model::load((*values)["model"].as<std::string>());
+  const Tokenizer tokenizer(model.tokenizer_data());
+  fmt::print("{}\n", fmt::join(encode_prompt(tokenizer, model.tokenizer_data(), text, values->contains("raw")), " "));
+  return traces::kComplete;
+}
+
+}  // namespace kvwave::capture
