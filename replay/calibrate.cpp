@@ -1,0 +1,104 @@
+#include "replay/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "replay/error.h"
+
+namespace kvwave::replay {
+namespace {
+
+// Rows of /stats/layer_demand read at once, about a mebibyte.
+std::uint32_t rows_per_read(std::size_t values_per_row) {
+  constexpr std::size_t kValues = std::size_t{1} << 18U;
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(kValues / values_per_row, 1, 4096));
+}
+
+double depth(std::size_t layer, std::size_t n_layers) {
+  return n_layers < 2 ? 0.0 : static_cast<double>(layer) / static_cast<double>(n_layers - 1);
+}
+
+}  // namespace
+
+std::size_t rho_index(const traces::TraceReader& trace, double rho) {
+  const std::vector<double>& grid = trace.info().rho;
+  for (std::size_t i = 0; i < grid.size(); ++i) {
+    if (std::abs(grid[i] - rho) < 1e-9) return i;
+  }
+  throw NothingToCompute(
+      fmt::format("{}: rho {} is not in the recorded grid ({})", trace.path().string(), rho, fmt::join(grid, ", ")));
+}
+
+TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
+  trace.require({.tokens = false, .stats = true, .attention = false, .qkv = false});
+  const std::size_t at = rho_index(trace, rho);
+  const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
+  if (first >= end) throw NothingToCompute(fmt::format("{}: holds no decode step", trace.path().string()));
+
+  const std::size_t n_layers = trace.shape().n_layers, n_rho = trace.info().rho.size();
+  TraceWave wave{std::vector<double>(n_layers, 0.0), end - first};
+  const std::uint32_t block = rows_per_read(n_layers * n_rho);
+  std::vector<float> rows;
+  for (std::uint32_t begin = first; begin < end; begin += std::min(block, end - begin)) {
+    const std::uint32_t n = std::min(block, end - begin);
+    rows.resize(n * n_layers * n_rho);
+    trace.layer_demand(begin, begin + n, rows);
+    for (std::size_t r = 0; r < n; ++r) {
+      for (std::size_t l = 0; l < n_layers; ++l) wave.demand[l] += double{rows[(r * n_layers + l) * n_rho + at]};
+    }
+  }
+  for (double& demand : wave.demand) demand /= wave.n_rows;
+  return wave;
+}
+
+Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho) {
+  const traces::TraceReader& first = *traces.front();
+  Profile profile;
+  profile.model_name = first.info().model_name;
+  profile.model_sha256 = first.info().model_sha256;
+  profile.rho = rho;
+  std::vector<TraceWave> waves;
+  for (const traces::TraceReader* trace : traces) {
+    if (trace->info().model_sha256 != profile.model_sha256 || trace->shape().n_layers != first.shape().n_layers) {
+      throw UnequalTraces(fmt::format("{} is of model {} and {} of model {}: a profile holds one model",
+                                      first.path().string(), first.info().model_name, trace->path().string(),
+                                      trace->info().model_name));
+    }
+    waves.push_back(trace_wave(*trace, rho));
+    profile.n_rows += waves.back().n_rows;
+    profile.traces.push_back(trace->content_sha256());
+  }
+  const auto n = static_cast<double>(waves.size());
+  for (std::size_t l = 0; l < first.shape().n_layers; ++l) {
+    double mean = 0, squares = 0;
+    for (const TraceWave& wave : waves) mean += wave.demand[l] / n;
+    for (const TraceWave& wave : waves) squares += (wave.demand[l] - mean) * (wave.demand[l] - mean);
+    profile.demand.push_back(mean);
+    profile.demand_spread.push_back(waves.size() < 2 ? 0.0 : std::sqrt(squares / (n - 1)));
+  }
+  return profile;
+}
+
+double wave_distance(std::span<const double> wave, std::span<const double> other) {
+  const double sum = std::accumulate(wave.begin(), wave.end(), 0.0);
+  const double other_sum = std::accumulate(other.begin(), other.end(), 0.0);
+  // The integral over depth of |F - G|, both being step functions that rise at their layers.
+  double distance = 0, f = 0, g = 0, from = 0;
+  std::size_t i = 0, j = 0;
+  while (i < wave.size() || j < other.size()) {
+    const double next_i = i < wave.size() ? depth(i, wave.size()) : 2.0;
+    const double next_j = j < other.size() ? depth(j, other.size()) : 2.0;
+    const double to = std::min(next_i, next_j);
+    distance += std::abs(f - g) * (to - from);
+    from = to;
+    if (next_i <= to) f += wave[i++] / sum;
+    if (next_j <= to) g += other[j++] / other_sum;
+  }
+  return distance;
+}
+
+}  // namespace kvwave::replay

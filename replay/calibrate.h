@@ -1,0 +1,38 @@
+// From traces to the Reasoning Wave: mean demand N(rho) per layer. Method of the ReasonAlloc paper as far as it is
+// known (arXiv 2606.11164, section 4.1: N(rho) of the full softmax row); which rows and heads are averaged how is ours:
+// decode rows only, equal weight for every query head and step of a trace, then equal weight for every trace.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "replay/profile.h"
+#include "traces/reader.h"
+
+namespace kvwave::replay {
+
+inline constexpr double kDefaultRhoOfWave = 0.93;  ///< the paper's value
+
+/// Index of `rho` in the trace's grid. Throws NothingToCompute naming the grid when it is not there.
+std::size_t rho_index(const traces::TraceReader& trace, double rho);
+
+/// One trace's wave.
+struct TraceWave {
+  std::vector<double> demand;  ///< [L] mean N(rho) over query heads and decode steps, entries
+  std::uint32_t n_rows = 0;    ///< decode steps averaged
+};
+
+/// Needs level stats. Throws MissingLevel, CorruptTrace, or NothingToCompute (no decode step, rho not in the grid).
+TraceWave trace_wave(const traces::TraceReader& trace, double rho);
+
+/// The profile of all `traces`, at least one. Throws as trace_wave(), and UnequalTraces when two traces are of
+/// different models or layer counts.
+Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho);
+
+/// How far two waves' shapes are apart: Wasserstein-1 distance between the curves normalised to sum 1 and laid over
+/// depth l / (L - 1) in [0, 1] (one layer: depth 0). Waves of models with different L compare. Both must hold a
+/// positive sum of finite, non-negative demands.
+double wave_distance(std::span<const double> wave, std::span<const double> other);
+
+}  // namespace kvwave::replay

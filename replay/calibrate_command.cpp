@@ -1,0 +1,120 @@
+// `kvwave calibrate`: traces to a Reasoning Wave profile, with the wave drawn and the layer budgets it implies.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "alloc/allocator.h"
+#include "alloc/strategy.h"
+#include "replay/calibrate.h"
+#include "replay/commands.h"
+#include "replay/wave_plot.h"
+#include "traces/command_line.h"
+#include "traces/command_options.h"
+#include "traces/output_file.h"
+#include "traces/repetition.h"
+
+namespace kvwave::replay {
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: kvwave calibrate TRACE... [-o PROFILE.json] [--rho 0.93] [--budget 128]\n"
+    "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
+constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
+constexpr std::size_t kBarColumns = 32;
+
+// Share of repeated 8-grams of the generated tokens; nothing without level tokens.
+std::optional<double> loop_share(const traces::TraceReader& trace) {
+  if (!trace.info().levels.tokens) return std::nullopt;
+  const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
+  std::vector<std::int32_t> ids(end - first);
+  trace.token_ids(first, end, ids);
+  return traces::repeated_ngram_share(ids);
+}
+
+void print_traces(std::span<const traces::TraceReader> traces, const Profile& profile) {
+  std::size_t name_width = 5;
+  for (const auto& trace : traces) name_width = std::max(name_width, trace.path().string().size());
+  fmt::print("{:<{}}  {:>6}  {:>8}  {:>11}  {:>16}\n", "trace", name_width, "rows", "mean N", "W1 to mean",
+             "repeated 8-grams");
+  for (const auto& trace : traces) {
+    const TraceWave wave = trace_wave(trace, profile.rho);
+    double mean = 0;
+    for (const double demand : wave.demand) mean += demand / static_cast<double>(wave.demand.size());
+    const std::optional<double> loops = loop_share(trace);
+    fmt::print("{:<{}}  {:>6}  {:>8.1f}  {:>11.4f}  {:>16}{}\n", trace.path().string(), name_width, wave.n_rows, mean,
+               wave_distance(wave.demand, profile.demand), loops ? fmt::format("{:.2f}", *loops) : "-",
+               loops.value_or(0) > traces::kRepetitionFlag ? "  LOOPS: not reasoning" : "");
+  }
+}
+
+void print_budgets(const Profile& profile, std::uint32_t n_kv_heads, std::uint32_t budget) {
+  const auto rule = alloc::make_allocator(alloc::Strategy::parse("reasonalloc-layer/rkv").allocator);
+  const alloc::LayerPlan plan = rule->layer_plan({.n_layers = static_cast<std::uint32_t>(profile.demand.size()),
+                                                  .n_kv_heads = n_kv_heads,
+                                                  .budget = budget,
+                                                  .window = kWindow,
+                                                  .demand = profile.demand});
+  fmt::print("\nLayer budgets this implies, entries per KV head (reasonalloc-layer at {} on average, window {}):\n",
+             budget, kWindow);
+  fmt::print("{:>5}  {:>8}  {:>7}  {:>7}  {:>8}\n", "layer", fmt::format("N({:g})", profile.rho), "spread", "uniform",
+             "budget");
+  const double widest = *std::max_element(plan.budget.begin(), plan.budget.end());
+  for (std::size_t l = 0; l < plan.budget.size(); ++l) {
+    std::string bar = draw_bar(plan.budget[l], widest, kBarColumns);
+    bar.erase(bar.find_last_not_of(' ') + 1);
+    fmt::print("{:>5}  {:>8.1f}  {:>7.1f}  {:>7}  {:>8.1f}  {}\n", l, profile.demand[l], profile.demand_spread[l],
+               budget, static_cast<double>(plan.budget[l]) / n_kv_heads, bar);
+  }
+  fmt::print("total {} entries, uniform {}; bounds changed {} layers\n", plan.realised, plan.nominal,
+             plan.floors_hit + plan.caps_hit);
+}
+
+}  // namespace
+
+int calibrate_command(std::span<const std::string> args) {
+  namespace po = boost::program_options;
+  po::options_description options;
+  options.add_options()("output,o", po::value<std::string>(),
+                        "profile to write (JSON); - is stdout, without the report")(
+      "force,f", "replace an existing profile")("rho", po::value<std::string>(), "share of a row's mass, default 0.93")(
+      "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128");
+  const auto values = traces::parse_options(kUsage, options, "trace", args);
+  if (!values) return traces::kComplete;
+  if (!values->contains("trace")) throw traces::UsageError("calibrate needs at least one trace");
+  const double rho =
+      values->contains("rho") ? traces::parse_real("rho", (*values)["rho"].as<std::string>(), 0, 1) : kDefaultRhoOfWave;
+  const auto budget = values->contains("budget")
+                          ? static_cast<std::uint32_t>(traces::parse_integer(
+                                "budget", (*values)["budget"].as<std::string>(), kWindow + 1, 1'000'000))
+                          : 128U;
+  const std::string output = values->contains("output") ? (*values)["output"].as<std::string>() : "";
+  const bool force = values->contains("force");
+  if (!output.empty() && output != "-") traces::check_output(output, force);
+
+  std::vector<traces::TraceReader> traces;
+  for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) traces.emplace_back(path);
+  std::vector<const traces::TraceReader*> pointers;
+  for (const auto& trace : traces) pointers.push_back(&trace);
+  const Profile profile = calibrate(pointers, rho);
+  if (output == "-") {
+    write_profile(output, profile, force);
+    return traces::kComplete;
+  }
+
+  fmt::print("Reasoning Wave of {}: mean N({:g}) over layers, {} {}, {} decode rows\n\n", profile.model_name, rho,
+             traces.size(), traces.size() == 1 ? "trace" : "traces", profile.n_rows);
+  fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
+  print_traces(traces, profile);
+  print_budgets(profile, traces.front().shape().n_kv_heads, budget);
+  if (!output.empty()) {
+    write_profile(output, profile, force);
+    fmt::print("profile written to {}\n", output);
+  }
+  return traces::kComplete;
+}
+
+}  // namespace kvwave::replay

@@ -1,0 +1,154 @@
+#include "replay/profile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "replay/error.h"
+#include "traces/output_file.h"
+
+namespace kvwave::replay {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLargestFile = std::size_t{16} << 20U;
+constexpr std::size_t kHashDigits = 64;
+
+// Reads fields of one file; every complaint names the file and the field.
+class FieldReader {
+ public:
+  FieldReader(const std::filesystem::path& path, const Json& object) : path_(path), object_(object) {}
+
+  [[noreturn]] void refuse(std::string_view field, std::string_view expected) const {
+    throw BadProfile(fmt::format("{}: field '{}': expected {}", path_.string(), field, expected));
+  }
+
+  std::string text(std::string_view field) const {
+    const Json& value = at(field);
+    if (!value.is_string()) refuse(field, "a string");
+    return value.get<std::string>();
+  }
+
+  std::uint64_t count(std::string_view field) const {
+    const Json& value = at(field);
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() == 0) refuse(field, "a positive integer");
+    return value.get<std::uint64_t>();
+  }
+
+  double number(std::string_view field, double low, double high) const { return checked(field, at(field), low, high); }
+
+  std::vector<double> numbers(std::string_view field, std::uint64_t size) const {
+    std::vector<double> list;
+    for (const Json& item : array(field, size)) {
+      list.push_back(checked(field, item, 0, std::numeric_limits<double>::max()));
+    }
+    return list;
+  }
+
+  std::vector<std::string> hashes(std::string_view field, std::uint64_t size) const {
+    std::vector<std::string> list;
+    for (const Json& item : array(field, size)) list.push_back(hash(field, item));
+    return list;
+  }
+
+  std::string hash(std::string_view field) const { return hash(field, at(field)); }
+
+ private:
+  const Json& at(std::string_view field) const {
+    const auto found = object_.find(field);
+    if (found == object_.end()) throw BadProfile(fmt::format("{}: field '{}' is missing", path_.string(), field));
+    return *found;
+  }
+
+  const Json& array(std::string_view field, std::uint64_t size) const {
+    const Json& value = at(field);
+    if (!value.is_array()) refuse(field, fmt::format("an array of {}", size));
+    if (value.size() != size) refuse(field, fmt::format("{} items, found {}", size, value.size()));
+    return value;
+  }
+
+  double checked(std::string_view field, const Json& value, double low, double high) const {
+    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    if (!(number >= low && number <= high)) refuse(field, fmt::format("finite numbers in [{}, {}]", low, high));
+    return number;
+  }
+
+  std::string hash(std::string_view field, const Json& value) const {
+    const std::string digits = value.is_string() ? value.get<std::string>() : "";
+    const bool hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (digits.size() != kHashDigits || !hex) refuse(field, "64 lower-case hex digits");
+    return digits;
+  }
+
+  const std::filesystem::path& path_;
+  const Json& object_;
+};
+
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) throw BadProfile(path.string() + ": is a folder, not a profile");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw BadProfile(path.string() + ": cannot be opened");
+  std::string text(kLargestFile + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kLargestFile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
+  return text;
+}
+
+}  // namespace
+
+Profile read_profile(const std::filesystem::path& path) {
+  Json object;
+  try {
+    object = Json::parse(read_text(path));
+  } catch (const Json::exception&) {
+    throw BadProfile(path.string() + ": is not valid JSON");
+  }
+  if (!object.is_object() || !object.contains("kvwave_profile")) {
+    throw BadProfile(path.string() + ": is no kvwave profile (no field 'kvwave_profile')");
+  }
+  const FieldReader read(path, object);
+  if (const std::uint64_t version = read.count("kvwave_profile"); version > kProfileVersion) {
+    throw NewerProfile(
+        fmt::format("{}: profile version {} is newer than this program's {}", path.string(), version, kProfileVersion));
+  }
+  Profile profile;
+  profile.model_name = read.text("model_name");
+  profile.model_sha256 = read.hash("model_sha256");
+  profile.rho = read.number("rho", std::numeric_limits<double>::min(), 1);
+  const std::uint64_t n_layers = read.count("n_layers");
+  profile.demand = read.numbers("demand", n_layers);
+  profile.demand_spread = read.numbers("demand_spread", n_layers);
+  profile.n_rows = read.count("n_rows");
+  profile.traces = read.hashes("traces", read.count("n_traces"));
+  return profile;
+}
+
+std::string to_json(const Profile& profile) {
+  const Json object = {{"kvwave_profile", kProfileVersion},
+                       {"model_name", profile.model_name},
+                       {"model_sha256", profile.model_sha256},
+                       {"n_layers", profile.demand.size()},
+                       {"rho", profile.rho},
+                       {"demand", profile.demand},
+                       {"demand_spread", profile.demand_spread},
+                       {"n_traces", profile.traces.size()},
+                       {"n_rows", profile.n_rows},
+                       {"traces", profile.traces}};
+  // Model names come from files: bytes that are no UTF-8 are replaced instead of ending the run.
+  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_profile(const std::filesystem::path& path, const Profile& profile, bool overwrite) {
+  traces::write_text_file(path, to_json(profile), overwrite);
+}
+
+}  // namespace kvwave::replay
