@@ -85,7 +85,7 @@ std::string draw_wave(std::span<const double> value, std::span<const double> spr
     for (std::size_t i = 0; i < bars.size(); ++i) {
       const std::size_t filled = eighths(bars[i]), marked = eighths(bars[i] + above[i]);
       const std::size_t here = filled > 8 * row ? std::min<std::size_t>(8, filled - 8 * row) : 0;
-      const bool dot = here == 0 && marked > filled && marked / 8 == row;
+      const bool dot = here == 0 && marked > filled && (marked - 1) / 8 == row;
       for (std::size_t c = 0; c < cell; ++c) {
         const std::string_view mark = c >= bar_width ? " " : dot ? "·" : kUpward[here];
         if (mark == " ") {

@@ -48,7 +48,7 @@ std::vector<std::byte> bytes_of(std::span<const float> values, traces::FloatType
 
 traces::TraceInfo info_of(const SyntheticOptions& options) {
   traces::TraceInfo info;
-  info.program_version = "0";
+  info.program_version = "test";
   info.program_commit = "unknown";
   info.command_line = "synthetic";
   info.model_name = options.model_name;
@@ -183,7 +183,7 @@ void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& 
     if (options.levels.tokens) {
       row->token_id = static_cast<std::int32_t>((p * 37 + options.seed) % options.vocab_size);
       row->logprob = p < options.n_prompt ? std::numeric_limits<float>::quiet_NaN() : -0.5F;
-      row->token_bytes = "t" + std::to_string(row->token_id) + " ";
+      row->token_bytes = std::to_string(row->token_id) + " ";
     }
     if (p >= trace.info.first_row) fill_row_statistics(trace, *row);
     if (options.levels.qkv) {
