@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cpu_features.h"
+#include "tests/kernels/simd_paths.h"
 
 namespace kvwave::kernels {
 namespace {
@@ -19,24 +19,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 std::uint32_t bits(float value) {
   return std::bit_cast<std::uint32_t>(value);
 }
-
-/// Every path this CPU has that converts in bulk differently.
-std::vector<SimdPath> paths() {
-  std::vector<SimdPath> all = {SimdPath::baseline};
-  if (best_simd_path() >= SimdPath::avx2) all.push_back(SimdPath::avx2);
-  return all;
-}
-
-class PathGuard {
- public:
-  PathGuard() : before_(simd_path()) {}
-  ~PathGuard() { set_simd_path(before_); }
-  PathGuard(const PathGuard&) = delete;
-  PathGuard& operator=(const PathGuard&) = delete;
-
- private:
-  SimdPath before_;
-};
 
 TEST(Half, known_values) {
   EXPECT_EQ(f16_to_f32(std::uint16_t{0x3c00}), 1.0F);
@@ -88,21 +70,18 @@ TEST(Half, overflow_goes_to_infinity_or_to_the_largest_finite) {
 }
 
 TEST(Half, every_path_expands_all_halves_to_the_same_bits) {
-  const PathGuard guard;
   std::vector<std::uint16_t> in(0x10000 + 5);  // 5 more: a tail after the vectors of 8
   for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::uint16_t>(i * 40503);
-  for (const SimdPath path : paths()) {
-    set_simd_path(path);
+  testing::for_each_simd_path([&] {
     std::vector<float> out(in.size());
     f16_to_f32(in, out);
     for (std::size_t i = 0; i < in.size(); ++i) {
-      ASSERT_EQ(bits(out[i]), bits(f16_to_f32(in[i]))) << to_string(path) << " of half " << in[i];
+      ASSERT_EQ(bits(out[i]), bits(f16_to_f32(in[i]))) << "half " << in[i];
     }
-  }
+  });
 }
 
 TEST(Half, every_path_rounds_random_floats_to_the_same_bits) {
-  const PathGuard guard;
   constexpr unsigned kSeed = 7;
   SCOPED_TRACE(::testing::Message() << "seed " << kSeed);
   std::mt19937 random(kSeed);
@@ -111,14 +90,13 @@ TEST(Half, every_path_rounds_random_floats_to_the_same_bits) {
   for (std::size_t i = 0; i < in.size(); i += 2) {  // half of them near the range of halves
     in[i] = std::ldexp(in[i] > 0 ? 1.0F + static_cast<float>(i) * 1e-6F : -1.5F, static_cast<int>(random() % 48) - 28);
   }
-  for (const SimdPath path : paths()) {
-    set_simd_path(path);
+  testing::for_each_simd_path([&] {
     std::vector<std::uint16_t> out(in.size());
     f32_to_f16(in, out);
     for (std::size_t i = 0; i < in.size(); ++i) {
-      ASSERT_EQ(out[i], f32_to_f16(in[i])) << to_string(path) << " of float bits " << bits(in[i]);
+      ASSERT_EQ(out[i], f32_to_f16(in[i])) << "float bits " << bits(in[i]);
     }
-  }
+  });
 }
 
 }  // namespace
