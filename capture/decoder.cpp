@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "capture/attention_units.h"
 #include "capture/error.h"
 #include "capture/rope_table.h"
 #include "kernels/cpu_features.h"
@@ -44,7 +45,7 @@ class Decoder::Impl {
  private:
   // Rows of one block of positions in the residual stream and between the steps of a layer.
   struct Buffers {
-    std::vector<float> x, normed, q, k, v, attended, gate, up;
+    std::vector<float> x, normed, q, k, v, attended, gate;
     std::vector<std::byte> q_stored, k_stored, v_stored;  // what attention uses, in the cache's type
   };
 
@@ -61,10 +62,12 @@ class Decoder::Impl {
   const Model& model_;
   const ModelConfig& config_;
   kernels::ThreadPool& pool_;
+  kernels::Projector projector_;
   RopeTable rope_;
   std::uint32_t q_width_, kv_width_;
   std::uint32_t block_ = 0;  // positions of the current block
   Buffers b_;
+  std::vector<AttentionUnit> step_units_, block_units_;
   std::vector<std::vector<float>> worker_rows_;  // softmax rows, one buffer per worker
   std::vector<float> logits_;
 };
@@ -76,9 +79,12 @@ Decoder::Impl::Impl(const Model& model, const DecoderOptions& options, kernels::
       model_(model),
       config_(model.config()),
       pool_(pool),
+      projector_(pool),
       rope_(model.config()),
       q_width_(config_.n_q_heads * config_.head_dim),
       kv_width_(config_.n_kv_heads * config_.head_dim),
+      step_units_(attention_units(config_.n_q_heads, config_.n_kv_heads, pool.size())),
+      block_units_(attention_units(config_.n_q_heads, config_.n_kv_heads, 1)),
       worker_rows_(pool.size()),
       logits_(config_.vocab_size) {
   b_.x.resize(std::size_t{kMaxBlock} * config_.hidden);
@@ -88,7 +94,6 @@ Decoder::Impl::Impl(const Model& model, const DecoderOptions& options, kernels::
   b_.k.resize(std::size_t{kMaxBlock} * kv_width_);
   b_.v.resize(b_.k.size());
   b_.gate.resize(std::size_t{kMaxBlock} * config_.ffn);
-  b_.up.resize(b_.gate.size());
   b_.q_stored.resize(b_.q.size() * cache_.value_bytes());
   b_.k_stored.resize(b_.k.size() * cache_.value_bytes());
   b_.v_stored.resize(b_.v.size() * cache_.value_bytes());
@@ -127,6 +132,7 @@ void Decoder::Impl::run_block(std::span<const std::int32_t> tokens, AttentionTap
     kernels::dequantise_row(embedding.type, embedding.row(static_cast<std::size_t>(tokens[p])),
                             {b_.x.data() + std::size_t{p} * config_.hidden, config_.hidden});
   }
+  rope_.set_block(n_positions_, block_);
   for (std::uint32_t layer = 0; layer < config_.n_layers; ++layer) {
     const LayerParams& params = model_.layers()[layer];
     project_qkv(params, layer);
@@ -155,7 +161,7 @@ void Decoder::Impl::project_qkv(const LayerParams& params, std::uint32_t layer) 
   const kernels::Projection qkv[] = {{&params.q, params.q_bias, b_.q.data(), q_width_},
                                      {&params.k, params.k_bias, b_.k.data(), kv_width_},
                                      {&params.v, params.v_bias, b_.v.data(), kv_width_}};
-  kernels::project(pool_, qkv, {b_.normed.data(), block_, config_.hidden});
+  projector_.project(qkv, {b_.normed.data(), block_, config_.hidden});
 }
 
 void Decoder::Impl::round_to_cache(std::span<float> values, std::byte* stored) const {
@@ -184,9 +190,8 @@ void Decoder::Impl::store_qkv(const LayerParams& params, std::uint32_t layer, At
     const std::span<float> v{b_.v.data() + std::size_t{p} * kv_width_, kv_width_};
     normalise_heads(q, params.q_norm);
     normalise_heads(k, params.k_norm);
-    rope_.set_position(n_positions_ + p);
-    rope_.rotate(q);
-    rope_.rotate(k);
+    rope_.rotate(p, q);
+    rope_.rotate(p, k);
     round_to_cache(q, b_.q_stored.data() + p * q_bytes);
     round_to_cache(k, b_.k_stored.data() + p * kv_bytes);
     round_to_cache(v, b_.v_stored.data() + p * kv_bytes);
@@ -200,21 +205,21 @@ void Decoder::Impl::store_qkv(const LayerParams& params, std::uint32_t layer, At
 }
 
 void Decoder::Impl::attend(std::uint32_t layer, AttentionTap* tap) {
-  const std::uint32_t group = config_.n_q_heads / config_.n_kv_heads;
-  pool_.parallel_for(std::size_t{block_} * config_.n_kv_heads, [&](std::size_t task, unsigned worker) {
-    const auto p = static_cast<std::uint32_t>(task / config_.n_kv_heads);
-    const auto kv_head = static_cast<std::uint32_t>(task % config_.n_kv_heads);
-    const std::uint32_t position = n_positions_ + p;
+  const std::vector<AttentionUnit>& units = block_ == 1 ? step_units_ : block_units_;
+  pool_.parallel_for(block_ * units.size(), [&](std::size_t task, unsigned worker) {
+    const std::size_t p = task / units.size();
+    const AttentionUnit& unit = units[task % units.size()];
+    const std::uint32_t position = n_positions_ + static_cast<std::uint32_t>(p);
     const std::size_t stride = kernels::attention_row_stride(position + 1);
     std::vector<float>& rows = worker_rows_[worker];
-    if (rows.size() < group * stride) rows.resize(group * stride);
-    const std::size_t at = std::size_t{p} * q_width_ + std::size_t{kv_head} * group * config_.head_dim;
-    const std::size_t width = std::size_t{group} * config_.head_dim;
-    kernels::decode_attention(cache_, layer, kv_head, position + 1, {b_.q.data() + at, width}, group, rows,
-                              {b_.attended.data() + at, width});
+    if (rows.size() < unit.n_q_heads * stride) rows.resize(unit.n_q_heads * stride);
+    const std::size_t at = p * q_width_ + std::size_t{unit.first_q_head} * config_.head_dim;
+    const std::size_t width = std::size_t{unit.n_q_heads} * config_.head_dim;
+    kernels::decode_attention(cache_, layer, unit.kv_head, position + 1, {b_.q.data() + at, width}, unit.n_q_heads,
+                              rows, {b_.attended.data() + at, width});
     if (tap == nullptr || !tap->wants_row(position)) return;
-    for (std::uint32_t h = 0; h < group; ++h) {
-      tap->attn_row(layer, kv_head * group + h, position, {rows.data() + h * stride, position + 1}, worker);
+    for (std::uint32_t h = 0; h < unit.n_q_heads; ++h) {
+      tap->attn_row(layer, unit.first_q_head + h, position, {rows.data() + h * stride, position + 1}, worker);
     }
   });
 }
@@ -223,13 +228,13 @@ void Decoder::Impl::feed_forward(const LayerParams& params, std::uint32_t layer)
   const std::span<float> x{b_.x.data(), std::size_t{block_} * config_.hidden};
   const std::span<float> update{b_.normed.data(), x.size()};
   const kernels::Projection o{&params.o, {}, update.data(), config_.hidden};
-  kernels::project(pool_, {&o, 1}, {b_.attended.data(), block_, q_width_});
+  projector_.project({&o, 1}, {b_.attended.data(), block_, q_width_});
   kernels::add(x, update);
   normalise(params.ffn_norm, layer);
-  kernels::project_swiglu(pool_, params.gate, params.up, {b_.normed.data(), block_, config_.hidden}, b_.gate.data(),
-                          config_.ffn, b_.up.data());
+  projector_.project_swiglu(params.gate, params.up, {b_.normed.data(), block_, config_.hidden}, b_.gate.data(),
+                            config_.ffn);
   const kernels::Projection down{&params.down, {}, update.data(), config_.hidden};
-  kernels::project(pool_, {&down, 1}, {b_.gate.data(), block_, config_.ffn});
+  projector_.project({&down, 1}, {b_.gate.data(), block_, config_.ffn});
   kernels::add(x, update);
 }
 
@@ -239,7 +244,7 @@ void Decoder::Impl::compute_logits() {
   const std::span<float> normed{b_.normed.data(), config_.hidden};
   kernels::rms_norm(x, model_.output_norm(), config_.rms_epsilon, normed);
   const kernels::Projection output{&model_.output(), {}, logits_.data(), config_.vocab_size};
-  kernels::project(pool_, {&output, 1}, {normed.data(), 1, config_.hidden});
+  projector_.project({&output, 1}, {normed.data(), 1, config_.hidden});
   if (kernels::all_finite(logits_)) return;
   const auto bad = std::find_if(logits_.begin(), logits_.end(), [](float logit) { return !std::isfinite(logit); });
   throw NumericFailure(fmt::format("position {}: the logit of token {} is {}", position, bad - logits_.begin(), *bad));

@@ -9,19 +9,20 @@
 
 namespace kvwave::capture {
 
-/// Cosines and sines for one position at a time: angle i = position * theta^(-2i/d) / divisor[i], formed in fp64.
+/// Cosines and sines of a block of positions: angle i = position * theta^(-2i/d) / divisor[i], formed in fp64.
 class RopeTable {
  public:
   explicit RopeTable(const ModelConfig& config);
 
-  void set_position(std::uint32_t position);
-  /// Rotates n_heads vectors of head_dim values that follow one another.
-  void rotate(std::span<float> heads) const;
+  /// Prepares rotate() for positions first .. first + count - 1.
+  void set_block(std::uint32_t first, std::uint32_t count);
+  /// Rotates the vectors of all heads, [n, head_dim], of the index-th position of the block.
+  void rotate(std::uint32_t index, std::span<float> heads) const;
 
  private:
   RopeLayout layout_;
   std::vector<double> frequency_;  // [d / 2]
-  std::vector<float> cos_, sin_;   // of the current position
+  std::vector<float> cos_, sin_;   // [count, d / 2]
 };
 
 }  // namespace kvwave::capture

@@ -4,75 +4,82 @@
 #include <cassert>
 #include <cstdint>
 
-#include "kernels/gemv.h"
 #include "kernels/transformer_ops.h"
 
 namespace kvwave::kernels {
 
 namespace {
 
-// Tasks of about this many parameter bytes are long beside the cost of taking one and short enough to share evenly.
-constexpr std::size_t kTaskBytes = 24 * 1024;
-
-std::uint32_t rows_per_task(const ParamMatrix& w, std::size_t n_positions) {
-  const std::size_t rows = kTaskBytes / std::max<std::size_t>(1, w.row_stride() * n_positions) / 8 * 8;
-  return static_cast<std::uint32_t>(std::clamp<std::size_t>(rows, 8, std::max<std::size_t>(8, w.rows)));
-}
-
-std::size_t task_count(const ParamMatrix& w, std::uint32_t rows) {
-  return (std::size_t{w.rows} + rows - 1) / rows;
-}
-
 struct RowRange {
   std::uint32_t first, count;
 };
 
-RowRange task_rows(const ParamMatrix& w, std::uint32_t rows, std::size_t task) {
-  const auto first = static_cast<std::uint32_t>(task * rows);
-  return {first, std::min(rows, w.rows - first)};
-}
+// Cuts the rows of a matrix into tasks that are long beside the cost of taking one and short enough to share evenly.
+class RowTasks {
+ public:
+  RowTasks(const ParamMatrix& w, std::size_t n_positions) : n_rows_(w.rows) {
+    constexpr std::size_t kDecodeBytes = 24 * 1024;
+    constexpr std::uint32_t kPrefillRows = 32;
+    constexpr std::size_t kStep = 8;  // rows that the kernels take at once
+    const std::size_t rows = kDecodeBytes / std::max<std::size_t>(1, w.row_stride()) / kStep * kStep;
+    rows_ = n_positions > 1 ? kPrefillRows : static_cast<std::uint32_t>(std::clamp<std::size_t>(rows, kStep, 4096));
+  }
+  std::size_t count() const { return (std::size_t{n_rows_} + rows_ - 1) / rows_; }
+  RowRange range(std::size_t task) const {
+    const auto first = static_cast<std::uint32_t>(task * rows_);
+    return {first, std::min(rows_, n_rows_ - first)};
+  }
 
-void multiply(const ParamMatrix& w, const Activations& x, RowRange range, float* out, std::size_t out_stride) {
-  for (std::size_t p = 0; p < x.n_positions; ++p) {
-    gemv(w, {x.data + p * x.stride, w.cols}, range.first, {out + p * out_stride + range.first, range.count});
+ private:
+  std::uint32_t n_rows_, rows_;
+};
+
+// out points at the first row of the range.
+void multiply(const ParamMatrix& w, const Activations& x, RowRange range, float* out, std::size_t out_stride,
+              std::vector<float>& tile) {
+  if (x.n_positions == 1) {
+    gemv(w, {x.data, w.cols}, range.first, {out, range.count});
+  } else {
+    matmul(w, x, range.first, range.count, out, out_stride, tile);
   }
 }
 
 }  // namespace
 
-void project(ThreadPool& pool, std::span<const Projection> projections, const Activations& x) {
+Projector::Projector(ThreadPool& pool) : pool_(pool), scratch_(pool.size()) {}
+
+void Projector::project(std::span<const Projection> projections, const Activations& x) {
   std::size_t n_tasks = 0;
-  for (const Projection& each : projections) n_tasks += task_count(*each.w, rows_per_task(*each.w, x.n_positions));
-  pool.parallel_for(n_tasks, [&](std::size_t task, unsigned) {
-    for (const Projection& each : projections) {
-      const std::uint32_t rows = rows_per_task(*each.w, x.n_positions);
-      const std::size_t count = task_count(*each.w, rows);
-      if (task >= count) {
-        task -= count;
-        continue;
-      }
-      const RowRange range = task_rows(*each.w, rows, task);
-      multiply(*each.w, x, range, each.out, each.out_stride);
-      if (each.bias.empty()) return;
-      for (std::size_t p = 0; p < x.n_positions; ++p) {
-        add({each.out + p * each.out_stride + range.first, range.count}, each.bias.subspan(range.first, range.count));
-      }
-      return;
+  for (const Projection& each : projections) n_tasks += RowTasks(*each.w, x.n_positions).count();
+  pool_.parallel_for(n_tasks, [&](std::size_t task, unsigned worker) {
+    const Projection* each = projections.data();
+    for (;; ++each) {
+      const std::size_t count = RowTasks(*each->w, x.n_positions).count();
+      if (task < count) break;
+      task -= count;
+    }
+    const RowRange range = RowTasks(*each->w, x.n_positions).range(task);
+    float* out = each->out + range.first;
+    multiply(*each->w, x, range, out, each->out_stride, scratch_[worker].tile);
+    if (each->bias.empty()) return;
+    for (std::size_t p = 0; p < x.n_positions; ++p) {
+      add({out + p * each->out_stride, range.count}, each->bias.subspan(range.first, range.count));
     }
   });
 }
 
-void project_swiglu(ThreadPool& pool, const ParamMatrix& gate, const ParamMatrix& up, const Activations& x, float* out,
-                    std::size_t out_stride, float* scratch) {
+void Projector::project_swiglu(const ParamMatrix& gate, const ParamMatrix& up, const Activations& x, float* out,
+                               std::size_t out_stride) {
   assert(gate.rows == up.rows && gate.cols == up.cols);
-  const std::uint32_t rows = rows_per_task(gate, x.n_positions);
-  pool.parallel_for(task_count(gate, rows), [&](std::size_t task, unsigned) {
-    const RowRange range = task_rows(gate, rows, task);
-    multiply(gate, x, range, out, out_stride);
-    multiply(up, x, range, scratch, out_stride);
+  const RowTasks tasks(gate, x.n_positions);
+  pool_.parallel_for(tasks.count(), [&](std::size_t task, unsigned worker) {
+    const RowRange range = tasks.range(task);
+    Scratch& scratch = scratch_[worker];
+    scratch.up.resize(x.n_positions * range.count);
+    multiply(gate, x, range, out + range.first, out_stride, scratch.tile);
+    multiply(up, x, range, scratch.up.data(), range.count, scratch.tile);
     for (std::size_t p = 0; p < x.n_positions; ++p) {
-      const std::size_t at = p * out_stride + range.first;
-      swiglu({out + at, range.count}, {scratch + at, range.count});
+      swiglu({out + p * out_stride + range.first, range.count}, {scratch.up.data() + p * range.count, range.count});
     }
   });
 }

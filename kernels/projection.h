@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "kernels/gemv.h"
 #include "kernels/params.h"
@@ -18,11 +19,29 @@ struct Projection {
   std::size_t out_stride = 0;  ///< in floats
 };
 
-/// All products in one parallel loop.
-void project(ThreadPool& pool, std::span<const Projection> projections, const Activations& x);
+/// Runs products on a pool; holds the scratch memory of its workers. Results are the same bytes for any number of
+/// threads and positions (gemv.h).
+class Projector {
+ public:
+  /// `pool` must outlive the projector.
+  explicit Projector(ThreadPool& pool);
 
-/// out[p * out_stride + r] = swiglu(gate[r] . x[p], up[r] . x[p]), in one parallel loop. gate and up have equal shapes.
-void project_swiglu(ThreadPool& pool, const ParamMatrix& gate, const ParamMatrix& up, const Activations& x, float* out,
-                    std::size_t out_stride, float* scratch);
+  /// All products in one parallel loop.
+  void project(std::span<const Projection> projections, const Activations& x);
+
+  /// out[p * out_stride + r] = swiglu(gate[r] . x[p], up[r] . x[p]) in one parallel loop. gate and up have equal
+  /// shapes.
+  void project_swiglu(const ParamMatrix& gate, const ParamMatrix& up, const Activations& x, float* out,
+                      std::size_t out_stride);
+
+ private:
+  struct Scratch {
+    std::vector<float> tile;  // expanded rows
+    std::vector<float> up;
+  };
+
+  ThreadPool& pool_;
+  std::vector<Scratch> scratch_;  // one per worker
+};
 
 }  // namespace kvwave::kernels
