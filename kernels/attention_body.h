@@ -168,8 +168,10 @@ void softmax(float* row, std::size_t n) {
   for (std::size_t i = 0; i < padded; i += kWidth) store(row + i, mul(load(row + i), inverse));
 }
 
+// Below -88.3, where exponential() stops growing, the product is smaller than any normal number: 0.
 inline F swiglu_lanes(F gate, F up) {
-  return mul(div(gate, add(set1(1.0F), exponential(sub(zero(), gate)))), up);
+  const F silu = div(gate, add(set1(1.0F), exponential(sub(zero(), gate))));
+  return mul(keep_unless_below(silu, gate, -88.3F), up);
 }
 
 void swiglu(float* gate, const float* up, std::size_t n) {

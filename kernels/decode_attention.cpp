@@ -4,10 +4,21 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <new>
 
 #include "kernels/simd_kernels.h"
 
 namespace kvwave::kernels {
+
+namespace {
+
+constexpr std::align_val_t kPageAlignment{64};  // of a vector register and a cache line
+
+}  // namespace
+
+void KvCache::FreePage::operator()(std::byte* page) const {
+  operator delete[](page, kPageAlignment);
+}
 
 KvCache::KvCache(KvType type, std::uint32_t n_layers, std::uint32_t n_kv_heads, std::uint32_t head_dim)
     : type_(type),
@@ -20,7 +31,11 @@ KvCache::KvCache(KvType type, std::uint32_t n_layers, std::uint32_t n_kv_heads, 
 
 void KvCache::reserve(std::uint32_t n_positions) {
   const std::size_t n_pages = (std::size_t{n_positions} + kPage - 1) / kPage;
-  while (pages_.size() < n_pages) pages_.push_back(std::make_unique<std::byte[]>(bytes(kPage)));
+  while (pages_.size() < n_pages) {
+    const std::size_t size = bytes(kPage);
+    pages_.emplace_back(new (kPageAlignment) std::byte[size]);
+    std::memset(pages_.back().get(), 0, size);
+  }
 }
 
 std::uint64_t KvCache::bytes(std::uint32_t n_positions) const {

@@ -49,7 +49,10 @@ class KvCache {
 
   KvType type_;
   std::uint32_t n_layers_, n_kv_heads_, head_dim_, value_pitch_;
-  std::vector<std::unique_ptr<std::byte[]>> pages_;
+  struct FreePage {
+    void operator()(std::byte* page) const;
+  };
+  std::vector<std::unique_ptr<std::byte[], FreePage>> pages_;
 };
 
 /// Floats that `rows` of decode_attention needs for n_heads rows over n_positions.
