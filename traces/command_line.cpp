@@ -106,6 +106,7 @@ InterruptGuard::InterruptGuard() {
 InterruptGuard::~InterruptGuard() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  interrupt_flag = 0;
 }
 
 bool InterruptGuard::interrupted() {

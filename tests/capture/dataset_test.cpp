@@ -1,0 +1,103 @@
+#include "capture/dataset.h"
+
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "capture/error.h"
+#include "tests/capture/temporary_folder.h"
+
+namespace kvwave::capture {
+namespace {
+
+class Dataset : public ::testing::Test {
+ protected:
+  std::filesystem::path write(const std::string& text) {
+    const std::filesystem::path path = folder_ / "prompts.jsonl";
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  std::vector<DatasetItem> read(const std::string& text, std::size_t limit = 0) {
+    return read_dataset(write(text), limit, std::nullopt);
+  }
+  std::string error_of(const std::string& text, const std::optional<std::string>& field = std::nullopt) {
+    try {
+      read_dataset(write(text), 0, field);
+    } catch (const BadPrompt& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(Dataset, reads_problem_or_prompt_and_any_of_the_id_fields) {
+  const auto items = read(
+      "{\"id\": \"a-1\", \"problem\": \"What is 1+1?\"}\n"
+      "\n"
+      "{\"unique_id\": \"b.2\", \"prompt\": \"Say hi\"}\r\n"
+      "{\"problem_idx\": 17, \"problem\": \"x\", \"prompt\": \"ignored\"}\n"
+      "{\"problem\": \"no id\"}");
+  ASSERT_EQ(items.size(), 4U);
+  EXPECT_EQ(items[0].id, "a-1");
+  EXPECT_EQ(items[0].prompt, "What is 1+1?");
+  EXPECT_EQ(items[1].id, "b.2");
+  EXPECT_EQ(items[1].prompt, "Say hi");
+  EXPECT_EQ(items[2].id, "17");
+  EXPECT_EQ(items[2].prompt, "x");
+  EXPECT_EQ(items[3].id, "5");
+  EXPECT_EQ(items[3].line, 5U);
+}
+
+TEST_F(Dataset, stops_at_the_limit_before_a_bad_line) {
+  EXPECT_EQ(read("{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\nnot json\n", 2).size(), 2U);
+}
+
+TEST_F(Dataset, names_the_line_that_is_wrong) {
+  const std::string good = "{\"id\": \"1\", \"prompt\": \"a\"}\n";
+  EXPECT_NE(error_of(good + "{\"prompt\": ").find("prompts.jsonl, line 2: this is no JSON"), std::string::npos);
+  EXPECT_NE(error_of(good + "\n[1, 2]").find("line 3: expected a JSON object, got array"), std::string::npos);
+  EXPECT_NE(error_of(good + "{\"question\": \"a\"}").find("line 2: neither field 'problem' nor field 'prompt'"),
+            std::string::npos);
+  EXPECT_NE(error_of(good + "{\"problem\": 7}").find("line 2: field 'problem' should be a string, got number"),
+            std::string::npos);
+  EXPECT_NE(error_of(good + "{\"problem\": \"\"}").find("line 2: field 'problem' is empty"), std::string::npos);
+  EXPECT_NE(error_of(good + "{\"id\": [], \"prompt\": \"a\"}").find("line 2: field 'id' should be"), std::string::npos);
+  EXPECT_NE(error_of(good + "{\"prompt\": \"\xff\"}").find("line 2: this is no JSON"), std::string::npos);
+}
+
+TEST_F(Dataset, refuses_two_lines_that_would_write_one_file) {
+  const std::string error = error_of("{\"id\": \"a/b\", \"prompt\": \"x\"}\n{\"id\": \"a_b\", \"prompt\": \"y\"}\n");
+  EXPECT_NE(error.find("line 2: writes the same file a_b.h5 as line 1"), std::string::npos) << error;
+}
+
+TEST_F(Dataset, refuses_a_file_without_prompts) {
+  EXPECT_NE(error_of("\n  \n").find("holds no line with a prompt"), std::string::npos);
+  EXPECT_THROW(read_dataset(folder_ / "missing.jsonl", 0, std::nullopt), BadPrompt);
+}
+
+TEST_F(Dataset, reads_the_continuation_field_when_asked) {
+  const auto path = write("{\"prompt\": \"a\", \"solution\": \"b c\"}\n");
+  EXPECT_EQ(read_dataset(path, 0, "solution")[0].continuation, "b c");
+  EXPECT_EQ(read_dataset(path, 0, std::nullopt)[0].continuation, std::nullopt);
+  EXPECT_NE(error_of("{\"prompt\": \"a\"}\n", "solution").find("line 1: field 'solution' is missing"),
+            std::string::npos);
+}
+
+TEST(SafeFileName, never_leaves_its_folder) {
+  EXPECT_EQ(safe_file_name("plain-1.2_x"), "plain-1.2_x");
+  EXPECT_EQ(safe_file_name("../../etc/passwd"), "_._.._etc_passwd");
+  EXPECT_EQ(safe_file_name("/abs"), "_abs");
+  EXPECT_EQ(safe_file_name(".."), "_.");
+  EXPECT_EQ(safe_file_name(".hidden"), "_hidden");
+  EXPECT_EQ(safe_file_name("a\nb\tc d"), "a_b_c_d");
+  EXPECT_EQ(safe_file_name(std::string("nul\0byte", 8)), "nul_byte");
+  EXPECT_EQ(safe_file_name("\xc3\xa9t\xc3\xa9"), "__t__");
+  EXPECT_EQ(safe_file_name(""), "_");
+  EXPECT_EQ(safe_file_name(std::string(1000, 'a')).size(), 150U);
+}
+
+}  // namespace
+}  // namespace kvwave::capture
