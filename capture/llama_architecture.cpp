@@ -175,7 +175,6 @@ ModelParts read_llama(const GgufFile& file) {
     throw BadTensor(fmt::format("{}: {} tensors cannot make {} layers of {}", file.path().string(),
                                 file.tensors().size(), c.n_layers, kLayerTensors.size()));
   }
-  refuse_other_tensors(file, c);
   parts.token_embedding = require_matrix(file, "token_embd.weight", c.vocab_size, c.hidden);
   c.tied_output = file.find_tensor("output.weight") == nullptr;
   parts.output = c.tied_output ? parts.token_embedding : require_matrix(file, "output.weight", c.vocab_size, c.hidden);
@@ -183,6 +182,7 @@ ModelParts read_llama(const GgufFile& file) {
   for (std::uint32_t layer = 0; layer < c.n_layers; ++layer) {
     parts.layers.push_back(read_layer(file, c, layer, parts));
   }
+  refuse_other_tensors(file, c);
   return parts;
 }
 
