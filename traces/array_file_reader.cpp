@@ -24,7 +24,7 @@ constexpr std::size_t kMostRank = 8;
 class ArrayFileReader::Impl {
  public:
   explicit Impl(std::filesystem::path path) : path_(std::move(path)) {
-    silence_hdf5();
+    prepare_hdf5();
     try {
       file_ = std::move(open_hdf5(path_).file);
     } catch (const Hdf5Failure& failure) {
@@ -35,7 +35,7 @@ class ArrayFileReader::Impl {
 
   template <class Read>
   auto guarded(Read&& read) const {
-    silence_hdf5();
+    prepare_hdf5();
     try {
       return read();
     } catch (const Hdf5Failure& failure) {

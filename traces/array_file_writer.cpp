@@ -40,7 +40,7 @@ class ArrayFileWriter::Impl {
  public:
   Impl(std::filesystem::path path, bool overwrite)
       : path_(std::move(path)), temporary_(path_.string() + fmt::format(".tmp{}", getpid())) {
-    silence_hdf5();
+    prepare_hdf5();
     check_output(path_, overwrite);
     guarded([&] {
       const PropertyHandle access(H5Pcreate(H5P_FILE_ACCESS));
@@ -52,6 +52,7 @@ class ArrayFileWriter::Impl {
   }
   ~Impl() {
     if (temporary_.empty()) return;
+    if (failed_) file_.abandon();  // closing would try the failed write again
     file_.close();
     unlink(temporary_.c_str());
   }
@@ -60,10 +61,11 @@ class ArrayFileWriter::Impl {
 
   template <class Work>
   void guarded(Work&& work) {
-    silence_hdf5();
+    prepare_hdf5();
     try {
       work();
     } catch (const Hdf5Failure& failure) {
+      failed_ = true;
       throw OutputFailed(fmt::format("{}: cannot write: {}", path_.string(), failure.what()));
     }
   }
@@ -119,6 +121,7 @@ class ArrayFileWriter::Impl {
  private:
   std::filesystem::path path_;
   std::string temporary_;  ///< empty once renamed
+  bool failed_ = false;
   FileHandle file_;
 };
 

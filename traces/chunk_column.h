@@ -23,6 +23,9 @@ class ChunkColumn {
   hid_t dataset() const { return dataset_.get(); }
   std::uint64_t rows() const { return rows_; }
 
+  /// Gives the dataset up without closing it, after a write failed.
+  void abandon() { dataset_.abandon(); }
+
   /// Adds `count` rows, each of spec().row_bytes() bytes; whole chunks go to the file at once.
   void append(const void* data, std::uint64_t count = 1);
   /// Adds one row of fill values; a chunk of nothing else is never written and takes no space.

@@ -103,7 +103,7 @@ void ColumnReader::refresh() {
   chunk_first_row_ = UINT64_MAX;  // a half-full chunk may have gained rows
 }
 
-bool ColumnReader::holds(std::uint64_t row) const {
+bool ColumnReader::holds(std::uint64_t row, std::uint64_t file_bytes) const {
   if (!chunked_) return true;
   std::vector<hsize_t> offset(spec_.inner.size() + 1, 0);
   offset[0] = chunk_begin(row);
@@ -111,6 +111,12 @@ bool ColumnReader::holds(std::uint64_t row) const {
     if (spec_.split_layers) offset[1] = column;
     hsize_t bytes = 0;
     if (H5Dget_chunk_storage_size(dataset_.get(), offset.data(), &bytes) < 0 || bytes == 0) return false;
+    if (file_bytes == 0) continue;
+    unsigned mask = 0;
+    haddr_t address = 0;
+    // Looks through all chunks one by one: affordable for the few calls that a short file needs.
+    check_hdf5(H5Dget_chunk_info_by_coord(dataset_.get(), offset.data(), &mask, &address, &bytes));
+    if (address > file_bytes || bytes > file_bytes - address) return false;
   }
   return true;
 }

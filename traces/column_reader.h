@@ -24,8 +24,9 @@ class ColumnReader {
 
   /// Looks at a growing dataset again.
   void refresh();
-  /// Whether the chunks that hold `row` are in the file (they are not for rows of nothing but fill values).
-  bool holds(std::uint64_t row) const;
+  /// Whether the chunks that hold `row` are in the file (they are not for rows of nothing but fill values), and where
+  /// `file_bytes` is not 0, whether they end within it.
+  bool holds(std::uint64_t row, std::uint64_t file_bytes) const;
   /// First row of the chunk of `row`.
   std::uint64_t chunk_begin(std::uint64_t row) const { return row - row % chunk_rows_; }
 

@@ -12,7 +12,9 @@ herr_t take_first(unsigned depth, const H5E_error2_t* entry, void* text) {
 
 }  // namespace
 
-void silence_hdf5() {
+void prepare_hdf5() {
+  static const herr_t once = H5dont_atexit();  // has to come before any other HDF5 call of the process
+  static_cast<void>(once);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 

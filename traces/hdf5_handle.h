@@ -16,8 +16,10 @@ class Hdf5Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Stops HDF5 from printing its error stack on stderr. The setting belongs to the calling thread.
-void silence_hdf5();
+/// First call of every entry point. Stops HDF5 from printing its error stack on stderr (a setting of the calling
+/// thread) and keeps it from closing files by itself at exit: everything is closed by its owner, and a file given up
+/// after a failed write must not be touched again.
+void prepare_hdf5();
 /// Innermost entry of the calling thread's error stack; the system's message where one is inside.
 std::string hdf5_reason();
 
@@ -47,6 +49,8 @@ class Handle {
 
   hid_t get() const { return id_; }
   explicit operator bool() const { return id_ >= 0; }
+  /// Gives the identifier up without closing it.
+  void abandon() { id_ = H5I_INVALID_HID; }
   /// Negative when the library could not close it; the identifier is given up either way.
   herr_t close() { return id_ >= 0 ? Close(std::exchange(id_, H5I_INVALID_HID)) : 0; }
 

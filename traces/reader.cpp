@@ -28,7 +28,7 @@ constexpr std::array<const char*, 4> kStatusNames = {"/status/nan_count", "/stat
 
 TraceReader::Impl::Impl(std::filesystem::path path, const ReaderOptions& options)
     : path_(std::move(path)), options_(options) {
-  silence_hdf5();
+  prepare_hdf5();
   // Only a file that claims to be growing can become readable by waiting.
   const bool growing = read_superblock(path_).writer_flag;
   try {
@@ -100,7 +100,7 @@ std::uint64_t TraceReader::Impl::bounded_extent() const {
 
 std::uint64_t TraceReader::Impl::trim_unwritten(ColumnReader& column, std::uint64_t rows) const {
   const std::uint64_t first = column.spec().filtered ? info_.first_row : 0;
-  for (int back = 0; rows > first && !column.holds(rows - 1); ++back) {
+  for (int back = 0; rows > first && !column.holds(rows - 1, opened_.short_of); ++back) {
     if (back == kMostBlocksBack) {
       throw TruncatedTrace(fmt::format("{}: {} promises {} rows that are not in the file", path_.string(),
                                        column.spec().name, column.rows()));
@@ -132,7 +132,7 @@ void TraceReader::Impl::count_positions() {
     const ColumnReader& bytes = column(Column::token_bytes);
     last_good([&](std::uint64_t row) {
       const std::uint64_t end = byte_end(static_cast<std::uint32_t>(row));
-      return end <= bytes.rows() && (end == 0 || bytes.holds(end - 1));
+      return end <= bytes.rows() && (end == 0 || bytes.holds(end - 1, opened_.short_of));
     });
   }
   if (info_.levels.attention) {
@@ -146,7 +146,8 @@ void TraceReader::Impl::count_positions() {
       const std::uint64_t start = row_start(position);
       const std::uint64_t count = entry_counts(position, counts);
       if (start > entries || count > entries - start) return false;
-      return count == 0 || (positions.holds(start + count - 1) && probs.holds(start + count - 1));
+      return count == 0 ||
+             (positions.holds(start + count - 1, opened_.short_of) && probs.holds(start + count - 1, opened_.short_of));
     });
   }
   n_positions_ = static_cast<std::uint32_t>(rows);
@@ -263,7 +264,7 @@ TraceStatus TraceReader::status() const {
 
 bool TraceReader::refresh() {
   if (!swmr()) return false;
-  silence_hdf5();
+  prepare_hdf5();
   const std::uint32_t before = n_positions();
   try {
     impl_->refresh_columns();

@@ -48,7 +48,7 @@ class TraceReader::Impl {
   /// Runs a read; an HDF5 failure becomes TruncatedTrace.
   template <class Read>
   auto guarded(Read&& read) {
-    silence_hdf5();
+    prepare_hdf5();
     try {
       return read();
     } catch (const Hdf5Failure& failure) {

@@ -51,7 +51,7 @@ void repair_in_place(const fs::path& path, const TraceReader& trace) {
 }  // namespace
 
 Repaired repair_trace(const fs::path& source, const fs::path& target, bool overwrite) {
-  silence_hdf5();
+  prepare_hdf5();
   const TraceReader trace(source);
   check_output(target, overwrite);
   std::error_code error;

@@ -49,7 +49,7 @@ DatasetHandle create_number(hid_t file, const char* name, hid_t type) {
 
 TraceFile::TraceFile(const std::filesystem::path& path, const TraceInfo& info, bool overwrite)
     : path_(path), info_(checked_info(info)), columns_(kColumnCount) {
-  silence_hdf5();
+  prepare_hdf5();
   check_output(path_, overwrite);
   if (overwrite) {
     // A reader of the old file keeps it; truncating in place would pull it from under that reader.
@@ -72,9 +72,22 @@ TraceFile::TraceFile(const std::filesystem::path& path, const TraceInfo& info, b
     check_hdf5(H5Fstart_swmr_write(file_.get()));
     check_hdf5(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL));
   } catch (const Hdf5Failure& failure) {
+    abandon();
     unlink(path_.c_str());
     fail(failure.what());
   }
+}
+
+TraceFile::~TraceFile() {
+  if (failed_) abandon();
+}
+
+void TraceFile::abandon() {
+  for (const auto& made : columns_) {
+    if (made) made->abandon();
+  }
+  for (DatasetHandle* dataset : {&nan_count_, &stall_count_, &complete_, &stop_reason_}) dataset->abandon();
+  file_.abandon();
 }
 
 void TraceFile::create_datasets() {
@@ -227,7 +240,8 @@ std::uint64_t TraceFile::bytes() const {
   return stat(path_.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-void TraceFile::fail(const char* reason) const {
+void TraceFile::fail(const char* reason) {
+  failed_ = true;
   throw OutputFailed(fmt::format("{}: cannot write: {}", path_.string(), reason));
 }
 

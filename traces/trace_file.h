@@ -20,6 +20,12 @@ class TraceFile {
   /// Throws OutputExists, OutputFailed; leaves no file behind when it throws.
   TraceFile(const std::filesystem::path& path, const TraceInfo& info, bool overwrite);
 
+  /// After a failure nothing more is written: HDF5 would leave a header that promises more than the disk took, and what
+  /// the last flush left is good. The identifiers stay with the library until the process ends.
+  ~TraceFile();
+  TraceFile(const TraceFile&) = delete;
+  TraceFile& operator=(const TraceFile&) = delete;
+
   // All of these throw OutputFailed; after that only the destructor may follow.
   void append(const TraceRow& row);
   /// Makes every appended row readable, also after a kill.
@@ -32,16 +38,18 @@ class TraceFile {
   bool on_chunk_boundary() const;
 
  private:
+  void abandon();
   void create_datasets();
   void create_status();
   ChunkColumn* column(Column which) const { return columns_[static_cast<std::size_t>(which)].get(); }
   void append_attention(const TraceRow& row);
   void append_stats(const TraceRow& row);
   void write_status(const DatasetHandle& dataset, hid_t type, const void* value);
-  [[noreturn]] void fail(const char* reason) const;
+  [[noreturn]] void fail(const char* reason);
 
   std::filesystem::path path_;
   TraceInfo info_;
+  bool failed_ = false;
   FileHandle file_;
   ChunkEncoder encoder_;
   std::vector<std::unique_ptr<ChunkColumn>> columns_;  ///< indexed by Column, null for levels that are off

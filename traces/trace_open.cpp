@@ -18,8 +18,6 @@ namespace kvwave::traces {
 namespace {
 
 constexpr std::array<std::uint8_t, 8> kSignature = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-/// Bytes a flush may promise before they are there: the library lengthens the file last.
-constexpr std::uint64_t kFlushSlack = 4096;
 /// Damaged metadata is indistinguishable from metadata being written; the library's default of 100 attempts each would
 /// hang on a damaged file.
 constexpr unsigned kMetadataAttempts = 8;
@@ -76,14 +74,17 @@ Superblock read_superblock(const std::filesystem::path& path) {
 
 OpenedFile open_hdf5(const std::filesystem::path& path) {
   const Superblock block = read_superblock(path);
-  if (block.promised_bytes > block.actual_bytes + (block.swmr_flag ? kFlushSlack : 0)) {
+  // A flush promises bytes before they are there, so a killed writer, or one whose disk was full, can leave a file that
+  // is short without any row missing. In a closed file it means damage.
+  const bool is_short = block.promised_bytes > block.actual_bytes;
+  if (is_short && !block.swmr_flag) {
     throw TruncatedTrace(fmt::format("{}: is truncated: {} bytes, its header promises {}", path.string(),
                                      block.actual_bytes, block.promised_bytes));
   }
   const PropertyHandle access(H5Pcreate(H5P_FILE_ACCESS));
   check_hdf5(H5Pset_metadata_read_attempts(access.get(), kMetadataAttempts));
   const unsigned mode = H5F_ACC_RDONLY | (block.swmr_flag ? H5F_ACC_SWMR_READ : 0U);
-  return {FileHandle(H5Fopen(path.c_str(), mode, access.get())), block.swmr_flag};
+  return {FileHandle(H5Fopen(path.c_str(), mode, access.get())), block.swmr_flag, is_short ? block.actual_bytes : 0};
 }
 
 void with_patience(std::chrono::milliseconds patience, const std::function<void()>& attempt) {

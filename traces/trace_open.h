@@ -24,6 +24,7 @@ Superblock read_superblock(const std::filesystem::path& path);
 struct OpenedFile {
   FileHandle file;
   bool swmr = false;
+  std::uint64_t short_of = 0;  ///< true length when the header promises more, else 0: storage has to be checked
 };
 /// Read-only, for SWMR reading when the superblock says so. Throws NotATrace or TruncatedTrace.
 OpenedFile open_hdf5(const std::filesystem::path& path);

@@ -162,7 +162,7 @@ class TraceWriter::Impl {
 
   void run() {
     try {
-      silence_hdf5();
+      prepare_hdf5();
       write_rows();
       file_->close(stalls(), reason_, complete_, options_.sync_on_finish);
       note_flush();
