@@ -96,10 +96,11 @@ std::string read_text(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path, ignored)) throw BadProfile(path.string() + ": is a folder, not a profile");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw BadProfile(path.string() + ": cannot be opened");
-  std::string text(kLargestFile + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kLargestFile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
+  std::string text, block(std::size_t{1} << 16U, '\0');
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
+    text.append(block, 0, static_cast<std::size_t>(file.gcount()));
+    if (text.size() > kLargestFile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
+  }
   return text;
 }
 

@@ -12,6 +12,7 @@
 
 #include "kernels/half.h"
 #include "kernels/row_stats.h"
+#include "traces/sha256.h"
 
 namespace kvwave::replay {
 namespace {
@@ -46,6 +47,10 @@ std::vector<std::byte> bytes_of(std::span<const float> values, traces::FloatType
   return bytes;
 }
 
+std::int32_t token_id(const SyntheticOptions& options, std::uint32_t position) {
+  return static_cast<std::int32_t>((position * 37 + options.seed) % options.vocab_size);
+}
+
 traces::TraceInfo info_of(const SyntheticOptions& options) {
   traces::TraceInfo info;
   info.program_version = "test";
@@ -60,7 +65,12 @@ traces::TraceInfo info_of(const SyntheticOptions& options) {
   info.rope_theta = 10000;
   info.rope_layout = "half";
   info.n_prompt = options.n_prompt;
-  info.prompt_sha256 = std::string(64, 'c');
+  traces::Sha256 prompt;
+  for (std::uint32_t p = 0; p < options.n_prompt; ++p) {
+    const std::int32_t id = token_id(options, p);
+    prompt.update(std::as_bytes(std::span(&id, 1)));
+  }
+  info.prompt_sha256 = prompt.hex();
   info.prompt_window = options.prompt_window;
   info.first_row = options.n_prompt > options.prompt_window ? options.n_prompt - options.prompt_window : 0;
   info.compute_dtype = "f32";
@@ -181,7 +191,7 @@ void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& 
     *row = traces::TraceRow{};  // lent rows keep what they held
     row->position = p;
     if (options.levels.tokens) {
-      row->token_id = static_cast<std::int32_t>((p * 37 + options.seed) % options.vocab_size);
+      row->token_id = token_id(options, p);
       row->logprob = p < options.n_prompt ? std::numeric_limits<float>::quiet_NaN() : -0.5F;
       row->token_bytes = std::to_string(row->token_id) + " ";
     }
