@@ -97,7 +97,8 @@ std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw BadProfile(path.string() + ": cannot be opened");
   std::string text, block(std::size_t{1} << 16U, '\0');
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
+  while (file) {
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
     text.append(block, 0, static_cast<std::size_t>(file.gcount()));
     if (text.size() > kLargestFile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
   }
