@@ -28,4 +28,9 @@ void attention_rows(const RowTile& tile, std::span<const float> query, std::span
 void kth_largest(const RowTile& tile, std::span<const float> prob, std::span<const std::uint32_t> k,
                  std::span<float> value, std::span<std::uint32_t> n_greater);
 
+/// Marks each lane's k largest values (ties to the lower position): marked[i][lane] = 1 for them and 0 elsewhere.
+/// value and n_greater as kth_largest() gave them for the same k.
+void mark_largest(const RowTile& tile, std::span<const float> prob, std::span<const std::uint32_t> k,
+                  std::span<const float> value, std::span<const std::uint32_t> n_greater, std::span<float> marked);
+
 }  // namespace kvwave::kernels

@@ -115,4 +115,25 @@ void kth_largest(const RowTile& tile, std::span<const float> prob, std::span<con
   }
 }
 
+void mark_largest(const RowTile& tile, std::span<const float> prob, std::span<const std::uint32_t> k,
+                  std::span<const float> value, std::span<const std::uint32_t> n_greater, std::span<float> marked) {
+  assert(prob.size() == marked.size() && k.size() == tile.n_lanes);
+  for (std::uint32_t lane = 0; lane < tile.n_lanes; lane += kLaneBlock) {
+    std::int32_t ties[kLaneBlock];  // equal values that still fit
+    for (std::uint32_t l = 0; l < kLaneBlock; ++l) {
+      ties[l] = static_cast<std::int32_t>(k[lane + l] - n_greater[lane + l]);
+    }
+    const float* const least = value.data() + lane;
+    for (std::uint32_t i = 0; i < tile.n_positions; ++i) {
+      const float* const line = prob.data() + i * std::size_t{tile.n_lanes} + lane;
+      float* const out = marked.data() + i * std::size_t{tile.n_lanes} + lane;
+      for (std::uint32_t l = 0; l < kLaneBlock; ++l) {
+        const std::int32_t tie = line[l] == least[l] && ties[l] > 0 ? 1 : 0;
+        ties[l] -= tie;
+        out[l] = line[l] > least[l] || tie != 0 ? 1.0F : 0.0F;
+      }
+    }
+  }
+}
+
 }  // namespace kvwave::kernels

@@ -1,0 +1,22 @@
+// Private to evaluation: one layer's residencies seen KV head by KV head.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "replay/simulate.h"
+#include "replay/sweep.h"
+#include "replay/tile_evaluator.h"
+
+namespace kvwave::replay {
+
+/// Resident counts of a layer's simulations, and per KV head what every column holds. Points into `residency`.
+struct ColumnViews {
+  std::vector<std::vector<std::uint32_t>> counts;  ///< [n_simulations] -> [Hkv, n_steps]
+  std::vector<HeadResidency> heads;                ///< [Hkv]
+
+  ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency);
+};
+
+}  // namespace kvwave::replay

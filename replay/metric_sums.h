@@ -1,0 +1,75 @@
+// Sums over one trace from which every figure is formed: over steps, over q_heads and over step bins, per column
+// (simulations, then ceilings). All sums are fp64 and added in a fixed order.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "replay/simulate.h"
+#include "replay/sweep.h"
+#include "replay/tile_scores.h"
+
+namespace kvwave::replay {
+
+inline constexpr std::uint32_t kMostBins = 128;
+
+/// What a KV head of a column came to; index [layer][kv_head][column].
+struct HeadOutcome {
+  double requested = 0;      ///< budget in force, mean over counted steps
+  double realised_mean = 0;  ///< entries that attention reads, mean over counted steps
+  std::uint32_t realised_peak = 0;
+  float worst_decile = 0;    ///< mean of the lowest tenth of the counted steps' retained mass
+  std::uint32_t needed = 0;  ///< positions that got more than kNeededShare of a row after their eviction
+  float churn = 0;           ///< share of residents that an eviction drops, mean over evictions; NaN without one
+  float jaccard = 0;         ///< overlap of what two successive evictions leave; NaN with fewer than two
+};
+
+class MetricSums {
+ public:
+  /// `with_bins`: keep sums per step bin (for results.h5).
+  MetricSums(const Sequence& sequence, const Sweep& sweep, const Metrics& metrics, bool with_bins);
+
+  /// Adds the figures of `scores` (steps [begin, end) of one layer). Steps of a layer must come in order.
+  void add_scores(std::uint32_t layer, LayerScores& scores);
+  /// Adds what phase 1 found: [n_simulations] residencies, and their resident_counts().
+  void add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
+                     std::span<const std::vector<std::uint32_t>> counts);
+  /// last_needed: [Hkv, P] latest step in which the position was needed, -1 = never.
+  void add_needed(std::uint32_t layer, std::span<const LayerResidency> residency,
+                  std::span<const std::int32_t> last_needed);
+  /// All scores of the layer are in: forms what needs them all.
+  void finish_layer(std::uint32_t layer);
+
+  // Read by summary and results; NAME[...] shows the index order.
+  const Sequence sequence;
+  const Metrics metrics;
+  const std::uint32_t n_columns, bin_steps, n_bins;
+  std::vector<std::uint32_t> counted_from;                         // [column]
+  std::vector<double> step_mass, step_error, step_bound, step_recall;  // [step][column] sums over layers and q_heads
+  std::vector<double> step_output, step_unknown;                   // [step]
+  std::vector<std::uint64_t> step_resident;                        // [step][column] sum over layers and KV heads
+  std::vector<double> head_mass, head_error, head_bound, head_recall, head_output, head_high;  // [l][hq][column]
+  std::vector<HeadOutcome> outcome;                                // [layer][kv_head][column]
+  std::vector<double> bin_mass, bin_error, bin_recall;             // [bin][layer][q_head][column]
+  std::vector<double> bin_output;                                  // [bin][layer][q_head]
+  std::vector<float> bin_resident, bin_resident_peak;              // [bin][layer][kv_head][column]
+
+  std::uint32_t n_counted(std::uint32_t column) const {
+    return sequence.n_steps() - std::min(sequence.n_steps(), counted_from[column]);
+  }
+  std::uint32_t bin_size(std::uint32_t bin) const {
+    return std::min(bin_steps, sequence.n_steps() - bin * bin_steps);
+  }
+
+ private:
+  const Sweep& sweep_;
+  bool with_bins_;
+  std::map<std::uint32_t, std::vector<float>> kv_step_mass_;  // layer -> [Hkv][step][column], until finish_layer()
+};
+
+/// Mean of the lowest tenth (at least one) of the values; NaN when there are none.
+double lowest_decile(std::vector<float> values);
+
+}  // namespace kvwave::replay

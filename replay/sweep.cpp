@@ -1,0 +1,215 @@
+#include "replay/sweep.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "alloc/error.h"
+
+namespace kvwave::replay {
+
+namespace {
+
+constexpr std::array kDefaultStrategies = {
+    "uniform/rkv",          "uniform/snapkv",       "pyramid/rkv", "reasonalloc-layer/rkv",
+    "reasonalloc-head/rkv", "reasonalloc/rkv",
+};
+constexpr std::array<std::string_view, 3> kRuleKeys = {"window", "buffer", "prompt"};
+
+// uniform/SCORER with the trigger, window and prompt rule of `family`.
+alloc::Strategy control_like(std::string_view scorer, const alloc::Component& family) {
+  alloc::Strategy control = alloc::Strategy::parse(fmt::format("uniform/{}", scorer));
+  for (const std::string_view key : kRuleKeys) control.scorer.values[std::string(key)] = family.values.at(std::string(key));
+  return control;
+}
+
+alloc::Component rule_family(const std::vector<alloc::Strategy>& strategies) {
+  for (const alloc::Strategy& strategy : strategies) {
+    if (strategy.scorer.name == "rkv" || strategy.scorer.name == "snapkv") return strategy.scorer;
+  }
+  return alloc::Strategy::parse("uniform/rkv").scorer;
+}
+
+class SweepBuilder {
+ public:
+  SweepBuilder(const Sequence& sequence, std::span<const double> demand) : sequence_(sequence), demand_(demand) {}
+
+  void add(const alloc::Strategy& strategy, std::uint32_t budget, bool control) {
+    Configuration configuration = named(strategy, budget, control);
+    if (known(configuration)) return;
+    const bool random = strategy.scorer.name == "random";
+    const int first_seed = random ? strategy.scorer.integer("seed") : 0;
+    for (std::uint32_t seed = 0; seed < (random ? kRandomSeeds : 1); ++seed) {
+      alloc::Strategy drawn = strategy;
+      if (random) drawn.scorer.values["seed"] = std::to_string(std::int64_t{first_seed} + seed);
+      configuration.simulations.push_back(simulate(drawn, budget));
+    }
+    if (strategy.is_full()) configuration.kind = ConfigurationKind::full;
+    configuration.uses_profile = uses_profile(strategy);
+    sweep_.configurations.push_back(std::move(configuration));
+  }
+
+  // Follows the counts of the uniform R-KV-family cache, which are those of any scorer with its trigger and window.
+  void add_ceiling(const alloc::Component& family, std::uint32_t budget, bool control) {
+    Configuration configuration;
+    configuration.strategy = configuration.full_text = "ceiling";
+    configuration.budget = budget;
+    configuration.kind = ConfigurationKind::ceiling;
+    configuration.control = control;
+    if (known(configuration)) return;
+    configuration.simulations.push_back(simulate(control_like("streaming", family), budget));
+    sweep_.ceilings.push_back(static_cast<std::uint32_t>(sweep_.configurations.size()));
+    sweep_.configurations.push_back(std::move(configuration));
+  }
+
+  Sweep finish() {
+    for (Configuration& configuration : sweep_.configurations) configuration.baseline = baseline_of(configuration);
+    return std::move(sweep_);
+  }
+
+ private:
+  static Configuration named(const alloc::Strategy& strategy, std::uint32_t budget, bool control) {
+    Configuration configuration;
+    configuration.strategy = strategy.short_text();
+    configuration.full_text = strategy.full_text();
+    configuration.budget = budget;
+    configuration.control = control;
+    return configuration;
+  }
+
+  bool known(const Configuration& wanted) const {
+    return std::any_of(sweep_.configurations.begin(), sweep_.configurations.end(), [&](const Configuration& other) {
+      return other.full_text == wanted.full_text && other.budget == wanted.budget;
+    });
+  }
+
+  // Equal simulations are run once.
+  std::uint32_t simulate(const alloc::Strategy& strategy, std::uint32_t budget) {
+    std::vector<Simulation>& all = sweep_.simulations;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].budget == budget && all[i].strategy == strategy) return static_cast<std::uint32_t>(i);
+    }
+    Simulation simulation;
+    simulation.strategy = strategy;
+    simulation.budget = budget;
+    if (!strategy.is_full()) {
+      simulation.allocator = alloc::make_allocator(strategy.allocator);
+      simulation.scorer = alloc::make_scorer(strategy.scorer);
+      plan(simulation);
+    }
+    all.push_back(std::move(simulation));
+    return static_cast<std::uint32_t>(all.size() - 1);
+  }
+
+  void plan(Simulation& simulation) const {
+    const alloc::RefreshRule rule = simulation.scorer->rule();
+    alloc::LayerPlanInput input;
+    input.n_layers = sequence_.n_layers;
+    input.n_kv_heads = sequence_.n_kv_heads;
+    input.budget = simulation.budget;
+    input.window = rule.window;
+    input.demand = demand_;
+    try {
+      simulation.plan = simulation.allocator->layer_plan(input);
+    } catch (const alloc::BadBudget& error) {
+      throw alloc::BadBudget(fmt::format("{} at budget {}: {}", simulation.strategy.short_text(), simulation.budget,
+                                         error.what()));
+    }
+    if (rule.prompt != alloc::PromptRule::protect) return;
+    const std::int32_t smallest = *std::min_element(simulation.plan.budget.begin(), simulation.plan.budget.end());
+    const std::uint32_t needed = sequence_.n_prompt + rule.window;
+    if (static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads < needed) {
+      throw alloc::BadBudget(fmt::format(
+          "{} at budget {}: prompt=protect keeps {} prompt positions and a window of {}, but a layer has only {} "
+          "entries per KV head",
+          simulation.strategy.short_text(), simulation.budget, sequence_.n_prompt, rule.window,
+          static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads));
+    }
+  }
+
+  static bool uses_profile(const alloc::Strategy& strategy) {
+    return !strategy.is_full() && alloc::make_allocator(strategy.allocator)->needs_profile();
+  }
+
+  // The uniform strategy with the same scorer at that budget, else the first strategy at that budget, else itself.
+  std::uint32_t baseline_of(const Configuration& configuration) const {
+    const std::vector<Configuration>& all = sweep_.configurations;
+    const auto scorer = [&](const Configuration& c) {
+      return sweep_.simulations[c.simulations.front()].strategy.scorer;
+    };
+    std::uint32_t first = static_cast<std::uint32_t>(all.size());
+    for (std::uint32_t i = 0; i < all.size(); ++i) {
+      if (all[i].budget != configuration.budget || all[i].kind != ConfigurationKind::destructive) continue;
+      if (all[i].control) continue;
+      first = std::min(first, i);
+      const alloc::Strategy& strategy = sweep_.simulations[all[i].simulations.front()].strategy;
+      if (strategy.allocator.name == "uniform" && strategy.scorer == scorer(configuration)) return i;
+    }
+    if (first < all.size()) return first;
+    return static_cast<std::uint32_t>(&configuration - all.data());
+  }
+
+  Sequence sequence_;
+  std::span<const double> demand_;
+  Sweep sweep_;
+};
+
+template <class T>
+std::vector<T> without_doubles(const std::vector<T>& values) {
+  std::vector<T> out;
+  for (const T& value : values) {
+    if (std::find(out.begin(), out.end(), value) == out.end()) out.push_back(value);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::uint32_t Sweep::column_budget(std::uint32_t column) const {
+  if (column < n_simulations()) return simulations[column].budget;
+  return configurations[ceilings[column - n_simulations()]].budget;
+}
+
+bool Sweep::needs_qkv(std::string* which) const {
+  for (const Simulation& simulation : simulations) {
+    if (simulation.is_full()) continue;
+    const alloc::Needs needs = simulation.scorer->needs();
+    if (needs.importance || needs.redundancy || needs.future_mass) {
+      if (which != nullptr) *which = simulation.strategy.short_text();
+      return true;
+    }
+  }
+  return false;
+}
+
+bool needs_profile(const SweepRequest& request) {
+  return std::any_of(request.strategies.begin(), request.strategies.end(), [](const alloc::Strategy& strategy) {
+    return !strategy.is_full() && alloc::make_allocator(strategy.allocator)->needs_profile();
+  });
+}
+
+Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::span<const double> demand) {
+  SweepBuilder builder(sequence, demand);
+  const alloc::Component family = rule_family(request.strategies);
+  for (const std::uint32_t budget : without_doubles(request.budgets)) {
+    for (const alloc::Strategy& strategy : request.strategies) builder.add(strategy, budget, false);
+    if (request.ceiling) builder.add_ceiling(family, budget, false);
+    if (!request.controls) continue;
+    builder.add(alloc::Strategy::parse("full"), budget, true);
+    builder.add_ceiling(family, budget, true);
+    builder.add(control_like("oracle", family), budget, true);
+    builder.add(control_like("streaming", family), budget, true);
+    builder.add(control_like("random", family), budget, true);
+  }
+  return builder.finish();
+}
+
+std::vector<alloc::Strategy> default_strategies() {
+  std::vector<alloc::Strategy> strategies;
+  for (const char* const text : kDefaultStrategies) strategies.push_back(alloc::Strategy::parse(text));
+  return strategies;
+}
+
+}  // namespace kvwave::replay

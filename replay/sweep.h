@@ -1,0 +1,80 @@
+// What one replay compares: every strategy at every budget, and the controls that give each figure its scale.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "alloc/allocator.h"
+#include "alloc/scorer.h"
+#include "alloc/strategy.h"
+#include "replay/sequence.h"
+
+namespace kvwave::replay {
+
+/// A strategy with the random scorer is the mean of this many draws: seeds seed, seed + 1, ...
+inline constexpr std::uint32_t kRandomSeeds = 8;
+
+/// One run of phase 1: a strategy at a budget. The full cache has no allocator and no scorer.
+struct Simulation {
+  alloc::Strategy strategy;
+  std::uint32_t budget = 0;
+  std::shared_ptr<const alloc::Allocator> allocator;
+  std::shared_ptr<const alloc::Scorer> scorer;
+  alloc::LayerPlan plan;
+
+  bool is_full() const { return scorer == nullptr; }
+};
+
+enum class ConfigurationKind {
+  destructive,  ///< evicted entries are gone
+  full,         ///< nothing is evicted
+  ceiling       ///< per row the top-k of the full row: no cache can do it, nothing is freed
+};
+
+/// One line of the comparison: the mean over its simulations (one; eight seeds for the random scorer).
+struct Configuration {
+  std::string strategy;   ///< short_text(), or "ceiling"
+  std::string full_text;  ///< every parameter written out
+  std::uint32_t budget = 0;
+  ConfigurationKind kind = ConfigurationKind::destructive;
+  bool control = false;
+  bool uses_profile = false;
+  std::vector<std::uint32_t> simulations;  ///< indices into Sweep; for the ceiling the one whose counts it follows
+  std::uint32_t baseline = 0;              ///< configuration that memory is compared with, at the same budget
+};
+
+struct SweepRequest {
+  std::vector<alloc::Strategy> strategies;  ///< doubles are dropped
+  std::vector<std::uint32_t> budgets;       ///< average entries per KV head; doubles are dropped
+  bool ceiling = false;                     ///< the ceiling was asked for by name
+  bool controls = true;
+};
+
+/// Simulations first, ceilings after them: the columns of every evaluation.
+struct Sweep {
+  std::vector<Simulation> simulations;
+  std::vector<Configuration> configurations;  ///< by budget, strategies in the order given, then controls
+  std::vector<std::uint32_t> ceilings;        ///< configurations of that kind; column n_simulations + i
+
+  std::uint32_t n_simulations() const { return static_cast<std::uint32_t>(simulations.size()); }
+  std::uint32_t n_columns() const { return n_simulations() + static_cast<std::uint32_t>(ceilings.size()); }
+  std::uint32_t column_budget(std::uint32_t column) const;
+  /// Whether any simulation needs statistics that only the qkv level gives; `which` names the first such strategy.
+  bool needs_qkv(std::string* which) const;
+};
+
+/// Whether any strategy needs a demand profile.
+bool needs_profile(const SweepRequest& request);
+
+/// Expands a request. `demand`: [n_layers] Reasoning Wave or empty. Controls take trigger, protection and prompt rule
+/// from the first R-KV-family strategy (rkv, snapkv); without one, R-KV's defaults.
+/// Throws BadBudget (with strategy and budget named), MissingProfile.
+Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::span<const double> demand);
+
+/// The paper's list: what `kvwave replay` compares without -s.
+std::vector<alloc::Strategy> default_strategies();
+
+}  // namespace kvwave::replay

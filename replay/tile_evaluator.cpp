@@ -1,0 +1,249 @@
+#include "replay/tile_evaluator.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/retained_mass.h"
+#include "kernels/weighted_values.h"
+
+namespace kvwave::replay {
+
+namespace {
+
+using kernels::kWordConfigs;
+
+// Below this share of the row, what a column sees is summed directly: the difference to the full output would lose
+// digits that the division by the mass then magnifies.
+constexpr float kLeastMassForDifference = 0.25F;
+
+// |scale * (a - b) - reference|^2 (b may be null), over a multiple of 16 channels.
+float square_distance(const float* a, const float* b, float scale, const float* reference, std::uint32_t width) {
+  float part[16] = {};
+  for (std::uint32_t c = 0; c < width; c += 16) {
+    for (std::uint32_t i = 0; i < 16; ++i) {
+      const float difference = scale * (b != nullptr ? a[c + i] + b[c + i] : a[c + i]) - reference[c + i];
+      part[i] += difference * difference;
+    }
+  }
+  return std::accumulate(part, part + 16, 0.0F);
+}
+
+float inverse_or_zero(float mass) { return mass > 0 ? 1.0F / mass : 0.0F; }
+
+}  // namespace
+
+void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin,
+                          std::uint32_t end) {
+  residency_ = &residency;
+  kv_head_ = kv_head;
+  const std::size_t n = residency.evicted_at.size();
+  groups_.resize((n + kWordConfigs - 1) / kWordConfigs);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const std::size_t first = g * kWordConfigs;
+    groups_[g].start(std::span(residency.evicted_at).subspan(first, std::min<std::size_t>(kWordConfigs, n - first)),
+                     sequence_.n_positions, static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
+  }
+}
+
+void TileEvaluator::evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
+                             std::span<std::int32_t> last_needed) {
+  if (metrics_.recall) {
+    mark_recall(tile);
+    find_needed(tile, last_needed);
+  }
+  if (metrics_.error) full_output(tile, *tensors, scores);
+  for (std::size_t g = 0; g < groups_.size(); ++g) measure_group(tile, g, tensors, scores);
+  for (std::size_t c = 0; c < residency_->ceiling_counts.size(); ++c) measure_ceiling(tile, c, tensors, scores);
+}
+
+// marked_[i][lane] = 1 for the top kRecallSize positions of each row.
+void TileEvaluator::mark_recall(const ProbabilityTile& tile) {
+  k_.resize(tile.shape.n_lanes);
+  for (std::size_t lane = 0; lane < k_.size(); ++lane) k_[lane] = std::min(kRecallSize, tile.n_visible[lane]);
+  value_.resize(k_.size());
+  n_greater_.resize(k_.size());
+  marked_.resize(tile.prob.size());
+  kernels::kth_largest(tile.shape, tile.prob, k_, value_, n_greater_);
+  kernels::mark_largest(tile.shape, tile.prob, k_, value_, n_greater_, marked_);
+}
+
+void TileEvaluator::find_needed(const ProbabilityTile& tile, std::span<std::int32_t> last_needed) const {
+  const auto first_step = static_cast<std::int32_t>(tile.first_position - sequence_.n_prompt);
+  std::vector<std::int32_t> step(tile.used_lanes());
+  for (std::uint32_t lane = 0; lane < step.size(); ++lane) {
+    step[lane] = first_step + static_cast<std::int32_t>(lane / tile.group);
+  }
+  for (std::uint32_t i = 0; i < tile.shape.n_positions; ++i) {
+    const float* const line = tile.prob.data() + std::size_t{i} * tile.shape.n_lanes;
+    std::int32_t latest = last_needed[i];
+    for (std::size_t lane = 0; lane < step.size(); ++lane) {
+      latest = std::max(latest, line[lane] > kNeededShare ? step[lane] : -1);
+    }
+    last_needed[i] = latest;
+  }
+}
+
+void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores) {
+  const std::uint32_t width = tensors.value_width();
+  all_.resize(tile.shape.n_positions);
+  std::iota(all_.begin(), all_.end(), 0U);
+  output_.resize(std::size_t{tile.used_lanes()} * width);
+  kernels::weighted_values(tile.prob.data(), tile.shape.n_lanes, tile.used_lanes(), all_, tensors.values(kv_head_),
+                           width, output_);
+  const std::vector<float> origin(width, 0.0F);
+  for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
+    const std::uint32_t position = tile.first_position + lane / tile.group;
+    const std::uint32_t step = position - sequence_.n_prompt;
+    scores.square_output(q_head_of(lane), step) =
+        square_distance(output_.data() + std::size_t{lane} * width, nullptr, 1.0F, origin.data(), width);
+    scores.max_value(q_head_of(lane), step) = tensors.max_value_norm(kv_head_, position);
+  }
+}
+
+// Rows are taken in segments over which no word changes.
+void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
+                                  LayerScores& scores) {
+  const auto first_column = static_cast<std::uint32_t>(group_index * kWordConfigs);
+  const std::uint32_t n_columns =
+      std::min(kWordConfigs, static_cast<std::uint32_t>(residency_->evicted_at.size()) - first_column);
+  VisibilityWords& visibility = groups_[group_index];
+  const auto first_step = static_cast<std::int32_t>(tile.first_position - sequence_.n_prompt);
+  const std::int32_t end_step = first_step + static_cast<std::int32_t>(tile.n_rows);
+  for (std::int32_t step = first_step; step < end_step;) {
+    visibility.advance(step);
+    const std::int32_t next = visibility.next_change(end_step);
+    const Segment segment{static_cast<std::uint32_t>(step - first_step), static_cast<std::uint32_t>(next - step)};
+    const std::uint32_t n_positions = tile.first_position + segment.first_row + segment.n_rows;
+    const std::span<const std::uint64_t> words = visibility.words().first(n_positions);
+    measure_mass(tile, segment, words, first_column, n_columns, scores);
+    if (metrics_.error) measure_error(tile, segment, words, first_column, n_columns, *tensors, scores);
+    step = next;
+  }
+}
+
+void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment,
+                                 std::span<const std::uint64_t> words, std::uint32_t first_column,
+                                 std::uint32_t n_columns, LayerScores& scores) {
+  const std::uint32_t first_lane = segment.first_row * tile.group;
+  const std::uint32_t n_lanes = segment.n_rows * tile.group;
+  mass_.resize(std::size_t{n_lanes} * kWordConfigs);
+  const auto for_each_line = [&](auto&& put) {
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
+      put(first_lane + lane, step, mass_.data() + std::size_t{lane} * kWordConfigs);
+    }
+  };
+  kernels::retained_mass(tile.prob.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
+  for_each_line([&](std::uint32_t lane, std::uint32_t step, const double* sum) {
+    float* const out = scores.mass(q_head_of(lane), step).data() + first_column;
+    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(sum[c]);
+  });
+  if (!metrics_.recall) return;
+  kernels::retained_mass(marked_.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
+  for_each_line([&](std::uint32_t lane, std::uint32_t step, const double* sum) {
+    float* const out = scores.recall(q_head_of(lane), step).data() + first_column;
+    const double size = std::min(kRecallSize, tile.n_visible[lane]);
+    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(sum[c] / size);
+  });
+}
+
+// Positions that every column sees are summed once. A column then adds what else it sees, or takes what it does not see
+// out of the full output, whichever is less.
+void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment,
+                                  std::span<const std::uint64_t> words, std::uint32_t first_column,
+                                  std::uint32_t n_columns, const LayerTensors& tensors, LayerScores& scores) {
+  const std::uint32_t width = tensors.value_width();
+  const std::uint32_t first_lane = segment.first_row * tile.group;
+  const std::uint32_t n_lanes = segment.n_rows * tile.group;
+  const float* const prob = tile.prob.data() + first_lane;
+  const std::span<const float> values = tensors.values(kv_head_);
+  const std::uint64_t everybody = n_columns == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns) - 1;
+  list_.clear();
+  mixed_.clear();
+  unseen_.clear();
+  for (std::uint32_t i = 0; i < words.size(); ++i) {
+    (words[i] == everybody ? list_ : words[i] == 0 ? unseen_ : mixed_).push_back(i);
+  }
+  base_.resize(std::size_t{n_lanes} * width);
+  partial_.resize(base_.size());
+  kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, list_, values, width, base_);
+
+  for (std::uint32_t c = 0; c < n_columns; ++c) {
+    const auto sees = [&](std::uint32_t position) { return (words[position] >> c & 1U) != 0; };
+    std::size_t n_seen = 0;
+    for (const std::uint32_t position : mixed_) n_seen += sees(position) ? 1 : 0;
+    const std::size_t n_hidden = mixed_.size() - n_seen + unseen_.size();
+    if (n_hidden == 0) continue;  // sees the whole row: no error
+    float least_mass = 1.0F;
+    const auto mass_of = [&](std::uint32_t lane) {
+      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
+      return scores.mass(q_head_of(lane), step)[first_column + c];
+    };
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) least_mass = std::min(least_mass, mass_of(lane));
+    const bool from_full = n_hidden < n_seen && least_mass >= kLeastMassForDifference;
+    list_.clear();
+    for (const std::uint32_t position : mixed_) {
+      if (sees(position) != from_full) list_.push_back(position);
+    }
+    if (from_full) list_.insert(list_.end(), unseen_.begin(), unseen_.end());
+    kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, list_, values, width, partial_);
+    if (from_full) {
+      for (float& x : partial_) x = -x;
+    }
+    const float* const start = from_full ? output_.data() + std::size_t{first_lane} * width : base_.data();
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
+      scores.square_error(q_head_of(lane), step)[first_column + c] = square_distance(
+          start + std::size_t{lane} * width, partial_.data() + std::size_t{lane} * width, inverse_or_zero(mass_of(lane)),
+          output_.data() + std::size_t{first_lane + lane} * width, width);
+    }
+  }
+}
+
+// The top-k of the full row at the count that the R-KV-family cache holds in that step.
+void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
+                                    LayerScores& scores) {
+  const std::uint32_t n_lanes = tile.shape.n_lanes;
+  const auto column = static_cast<std::uint32_t>(residency_->evicted_at.size() + index);
+  const auto step_of = [&](std::uint32_t lane) {
+    return tile.first_position + lane / tile.group - sequence_.n_prompt;
+  };
+  k_.assign(n_lanes, 1);
+  for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
+    k_[lane] = std::min(residency_->ceiling_counts[index][step_of(lane)], tile.n_visible[lane]);
+  }
+  value_.resize(n_lanes);
+  n_greater_.resize(n_lanes);
+  kept_.resize(tile.prob.size());
+  kernels::kth_largest(tile.shape, tile.prob, k_, value_, n_greater_);
+  kernels::mark_largest(tile.shape, tile.prob, k_, value_, n_greater_, kept_);
+  std::vector<double> mass(n_lanes, 0.0);
+  for (std::uint32_t i = 0; i < tile.shape.n_positions; ++i) {
+    float* const line = kept_.data() + std::size_t{i} * n_lanes;
+    const float* const prob = tile.prob.data() + std::size_t{i} * n_lanes;
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+      line[lane] *= prob[lane];
+      mass[lane] += line[lane];
+    }
+  }
+  for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
+    scores.mass(q_head_of(lane), step_of(lane))[column] = static_cast<float>(mass[lane]);
+    if (metrics_.recall) {
+      const double size = std::min(kRecallSize, tile.n_visible[lane]);
+      scores.recall(q_head_of(lane), step_of(lane))[column] = static_cast<float>(std::min(1.0, k_[lane] / size));
+    }
+  }
+  if (!metrics_.error) return;
+  const std::uint32_t width = tensors->value_width();
+  partial_.resize(std::size_t{tile.used_lanes()} * width);
+  kernels::weighted_values(kept_.data(), n_lanes, tile.used_lanes(), all_, tensors->values(kv_head_), width, partial_);
+  for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
+    if (k_[lane] == tile.n_visible[lane]) continue;  // the whole row: no error
+    scores.square_error(q_head_of(lane), step_of(lane))[column] =
+        square_distance(partial_.data() + std::size_t{lane} * width, nullptr,
+                        inverse_or_zero(static_cast<float>(mass[lane])), output_.data() + std::size_t{lane} * width,
+                        width);
+  }
+}
+
+}  // namespace kvwave::replay

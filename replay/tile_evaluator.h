@@ -1,0 +1,65 @@
+// Phase 2 on one tile of rows: every column's figures in one pass over the probabilities.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "replay/layer_tensors.h"
+#include "replay/query_tile.h"
+#include "replay/tile_scores.h"
+#include "replay/visibility.h"
+
+namespace kvwave::replay {
+
+/// What the columns of one KV head hold over time.
+struct HeadResidency {
+  std::vector<const std::int32_t*> evicted_at;       ///< [n_simulations] -> [P]
+  std::vector<const std::uint32_t*> ceiling_counts;  ///< [n_ceilings] -> [n_steps] entries the ceiling may pick
+};
+
+/// One per thread. A KV head's steps are walked forward: start(), then evaluate() tile by tile.
+class TileEvaluator {
+ public:
+  TileEvaluator(const Sequence& sequence, const Metrics& metrics) : sequence_(sequence), metrics_(metrics) {}
+
+  /// Steps [begin, end) of `kv_head` will follow. `residency` must outlive the calls.
+  void start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin, std::uint32_t end);
+
+  /// `tensors` gives values and may be null when metrics.error is off. last_needed[i] becomes the latest step in which
+  /// a row of the group gave position i more than kNeededShare (unchanged otherwise); empty when recall is off.
+  void evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
+                std::span<std::int32_t> last_needed);
+
+ private:
+  struct Segment {  // consecutive rows of the tile between two changes of visibility
+    std::uint32_t first_row, n_rows;
+  };
+
+  void mark_recall(const ProbabilityTile& tile);
+  void find_needed(const ProbabilityTile& tile, std::span<std::int32_t> last_needed) const;
+  void measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
+                     LayerScores& scores);
+  void measure_mass(const ProbabilityTile& tile, const Segment& segment, std::span<const std::uint64_t> words,
+                    std::uint32_t first_column, std::uint32_t n_columns, LayerScores& scores);
+  void measure_error(const ProbabilityTile& tile, const Segment& segment, std::span<const std::uint64_t> words,
+                     std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
+                     LayerScores& scores);
+  void measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
+                       LayerScores& scores);
+  void full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores);
+  std::uint32_t q_head_of(std::uint32_t lane) const { return kv_head_ * sequence_.group() + lane % sequence_.group(); }
+
+  const Sequence sequence_;
+  const Metrics metrics_;
+  const HeadResidency* residency_ = nullptr;
+  std::uint32_t kv_head_ = 0;
+  std::vector<VisibilityWords> groups_;  // 64 simulations each
+  // scratch
+  std::vector<double> mass_;
+  std::vector<float> marked_, kept_;
+  std::vector<std::uint32_t> k_, n_greater_, all_, mixed_, unseen_, list_;
+  std::vector<float> value_, output_, base_, partial_;
+};
+
+}  // namespace kvwave::replay

@@ -1,0 +1,19 @@
+#include "replay/tile_scores.h"
+
+namespace kvwave::replay {
+
+void LayerScores::reset(const Sequence& sequence, const Metrics& metrics, std::uint32_t n_columns, std::uint32_t begin,
+                        std::uint32_t end) {
+  begin_ = begin;
+  end_ = end;
+  n_columns_ = n_columns;
+  const std::size_t rows = std::size_t{sequence.n_q_heads} * (end - begin);
+  mass_.assign(rows * n_columns, 0.0F);
+  error_.assign(metrics.error ? rows * n_columns : 0, 0.0F);
+  recall_.assign(metrics.recall ? rows * n_columns : 0, 0.0F);
+  unknown_.assign(rows, 0.0F);
+  output_.assign(metrics.error ? rows : 0, 0.0F);
+  max_value_.assign(metrics.error ? rows : 0, 0.0F);
+}
+
+}  // namespace kvwave::replay

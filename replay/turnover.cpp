@@ -1,0 +1,53 @@
+#include "replay/turnover.h"
+
+#include <limits>
+#include <vector>
+
+namespace kvwave::replay {
+
+Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence& sequence) {
+  const auto n_steps = static_cast<std::int32_t>(sequence.n_steps());
+  // Per step: how many entries leave, and how many of them the previous eviction had left (were there already).
+  std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps));
+  for (const std::int32_t step : evicted_at) {
+    if (step < n_steps) ++leaving[static_cast<std::size_t>(step)];
+  }
+  std::vector<std::int32_t> previous(static_cast<std::size_t>(n_steps), -1);
+  std::int32_t last = -1;
+  for (std::int32_t s = 0; s < n_steps; ++s) {
+    previous[static_cast<std::size_t>(s)] = last;
+    if (leaving[static_cast<std::size_t>(s)] > 0) last = s;
+  }
+  std::vector<std::uint32_t> old(leaving.size());
+  for (std::size_t i = 0; i < evicted_at.size(); ++i) {
+    const std::int32_t step = evicted_at[i];
+    if (step >= n_steps) continue;
+    const std::int32_t before = previous[static_cast<std::size_t>(step)];
+    const std::int64_t there_before = std::int64_t{sequence.n_prompt} + before;  // positions held when `before` began
+    if (before >= 0 && static_cast<std::int64_t>(i) < there_before) ++old[static_cast<std::size_t>(step)];
+  }
+  double churn = 0, jaccard = 0;
+  std::uint32_t n_churn = 0, n_jaccard = 0, gone = 0, left_before = 0;
+  for (std::size_t s = 0; s < leaving.size(); ++s) {
+    if (leaving[s] == 0) continue;
+    const auto held = static_cast<std::uint32_t>(sequence.n_prompt + s) - gone;  // before the step's own token
+    const std::uint32_t left = held - leaving[s];
+    if (held > 0) {
+      churn += static_cast<double>(leaving[s]) / held;
+      ++n_churn;
+    }
+    if (previous[s] >= 0) {
+      const std::uint32_t both = left_before - old[s];
+      const std::uint32_t either = left_before + left - both;
+      jaccard += either > 0 ? static_cast<double>(both) / either : 1.0;
+      ++n_jaccard;
+    }
+    gone += leaving[s];
+    left_before = left;
+  }
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  return {n_churn > 0 ? static_cast<float>(churn / n_churn) : nan,
+          n_jaccard > 0 ? static_cast<float>(jaccard / n_jaccard) : nan};
+}
+
+}  // namespace kvwave::replay
