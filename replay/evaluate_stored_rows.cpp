@@ -61,9 +61,9 @@ void evaluate_stored_rows(const traces::TraceReader& trace, const Sequence& sequ
   }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     if (metrics.recall) {
-      sums.add_needed(layer, residency[layer],
-                      std::span(last_needed).subspan(layer * sequence.n_kv_heads * n_positions,
-                                                     sequence.n_kv_heads * n_positions));
+      sums.add_needed(
+          layer, residency[layer],
+          std::span(last_needed).subspan(layer * sequence.n_kv_heads * n_positions, sequence.n_kv_heads * n_positions));
     }
     sums.finish_layer(layer);
   }

@@ -22,8 +22,8 @@ class FutureMass {
 
  private:
   std::vector<std::uint32_t> after_;
-  std::vector<std::size_t> start_;         // of each snapshot inside a KV head's part
-  std::vector<std::vector<float>> mass_;   // [n_kv_heads]
+  std::vector<std::size_t> start_;        // of each snapshot inside a KV head's part
+  std::vector<std::vector<float>> mass_;  // [n_kv_heads]
 };
 
 }  // namespace kvwave::replay

@@ -34,9 +34,9 @@ class LayerTensors {
  private:
   Sequence sequence_;
   std::uint32_t layer_, value_width_;
-  std::vector<float> q_;                    // [P, Hq, d]
-  std::vector<float> k_, unit_k_, v_;       // [Hkv, P, d or width]
-  std::vector<float> max_value_norm_;       // [Hkv, P]
+  std::vector<float> q_;               // [P, Hq, d]
+  std::vector<float> k_, unit_k_, v_;  // [Hkv, P, d or width]
+  std::vector<float> max_value_norm_;  // [Hkv, P]
 };
 
 /// Reads one layer (level qkv). Throws CorruptTrace when a value is not finite.

@@ -131,9 +131,8 @@ void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResiden
   for (std::uint32_t column = 0; column < n_columns; ++column) {
     const std::uint32_t n_simulations = sweep_.n_simulations();
     const std::uint32_t source =
-        column < n_simulations
-            ? column
-            : sweep_.configurations[sweep_.ceilings[column - n_simulations]].simulations.front();
+        column < n_simulations ? column
+                               : sweep_.configurations[sweep_.ceilings[column - n_simulations]].simulations.front();
     const LayerResidency& found = residency[source];
     for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
       const std::uint32_t* const resident = counts[source].data() + std::size_t{h} * n_steps;
@@ -143,7 +142,8 @@ void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResiden
       double requested = 0;
       std::size_t change = 0;  // budget in force during a step: the latest change before it
       for (std::uint32_t s = 0; s < n_steps; ++s) {
-        while (change + 1 < found.refresh_step.size() && found.refresh_step[change + 1] < static_cast<std::int32_t>(s)) {
+        while (change + 1 < found.refresh_step.size() &&
+               found.refresh_step[change + 1] < static_cast<std::int32_t>(s)) {
           ++change;
         }
         step_resident[std::size_t{s} * n_columns + column] += resident[s];
@@ -162,9 +162,8 @@ void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResiden
       const double n = n_counted(column);
       out.realised_mean = n > 0 ? static_cast<double>(total) / n : std::numeric_limits<double>::quiet_NaN();
       out.requested = n > 0 ? requested / n : std::numeric_limits<double>::quiet_NaN();
-      const Turnover turnover =
-          head_turnover(std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions),
-                        sequence);
+      const Turnover turnover = head_turnover(
+          std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions), sequence);
       out.churn = turnover.churn;
       out.jaccard = turnover.jaccard;
     }

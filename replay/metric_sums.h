@@ -46,22 +46,20 @@ class MetricSums {
   const Sequence sequence;
   const Metrics metrics;
   const std::uint32_t n_columns, bin_steps, n_bins;
-  std::vector<std::uint32_t> counted_from;                         // [column]
+  std::vector<std::uint32_t> counted_from;                             // [column]
   std::vector<double> step_mass, step_error, step_bound, step_recall;  // [step][column] sums over layers and q_heads
-  std::vector<double> step_output, step_unknown;                   // [step]
-  std::vector<std::uint64_t> step_resident;                        // [step][column] sum over layers and KV heads
+  std::vector<double> step_output, step_unknown;                       // [step]
+  std::vector<std::uint64_t> step_resident;                            // [step][column] sum over layers and KV heads
   std::vector<double> head_mass, head_error, head_bound, head_recall, head_output, head_high;  // [l][hq][column]
-  std::vector<HeadOutcome> outcome;                                // [layer][kv_head][column]
-  std::vector<double> bin_mass, bin_error, bin_recall;             // [bin][layer][q_head][column]
-  std::vector<double> bin_output;                                  // [bin][layer][q_head]
-  std::vector<float> bin_resident, bin_resident_peak;              // [bin][layer][kv_head][column]
+  std::vector<HeadOutcome> outcome;                     // [layer][kv_head][column]
+  std::vector<double> bin_mass, bin_error, bin_recall;  // [bin][layer][q_head][column]
+  std::vector<double> bin_output;                       // [bin][layer][q_head]
+  std::vector<float> bin_resident, bin_resident_peak;   // [bin][layer][kv_head][column]
 
   std::uint32_t n_counted(std::uint32_t column) const {
     return sequence.n_steps() - std::min(sequence.n_steps(), counted_from[column]);
   }
-  std::uint32_t bin_size(std::uint32_t bin) const {
-    return std::min(bin_steps, sequence.n_steps() - bin * bin_steps);
-  }
+  std::uint32_t bin_size(std::uint32_t bin) const { return std::min(bin_steps, sequence.n_steps() - bin * bin_steps); }
 
  private:
   const Sweep& sweep_;

@@ -12,12 +12,12 @@ namespace kvwave::replay {
 
 /// Lane r * G + g of a tile is query head g of the group at the tile's row r; lanes beyond the last row repeat row 0.
 struct ProbabilityTile {
-  kernels::RowTile shape;               ///< n_positions = positions visible to the last row
-  std::uint32_t first_position = 0;     ///< query position of row 0
+  kernels::RowTile shape;            ///< n_positions = positions visible to the last row
+  std::uint32_t first_position = 0;  ///< query position of row 0
   std::uint32_t n_rows = 0, group = 1;
-  std::vector<float> prob;              ///< [n_positions, n_lanes]
-  std::vector<std::uint32_t> n_visible; ///< [n_lanes] causal count
-  std::vector<float> query;             ///< scratch [head_dim, n_lanes]
+  std::vector<float> prob;               ///< [n_positions, n_lanes]
+  std::vector<std::uint32_t> n_visible;  ///< [n_lanes] causal count
+  std::vector<float> query;              ///< scratch [head_dim, n_lanes]
 
   std::uint32_t used_lanes() const { return n_rows * group; }
 };

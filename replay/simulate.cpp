@@ -89,7 +89,8 @@ class LayerSimulation {
   void share_layer_budget() {
     std::vector<std::span<const float>> scores(scores_.begin(), scores_.end());
     std::vector<std::uint32_t> residents;
-    for (const std::vector<std::uint32_t>& slots : slots_) residents.push_back(static_cast<std::uint32_t>(slots.size()));
+    for (const std::vector<std::uint32_t>& slots : slots_)
+      residents.push_back(static_cast<std::uint32_t>(slots.size()));
     alloc::HeadPlanInput input;
     input.layer_budget = layer_budget();
     input.window = rule_.window;

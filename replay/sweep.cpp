@@ -13,15 +13,15 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::array kDefaultStrategies = {
-    "uniform/rkv",          "uniform/snapkv",       "pyramid/rkv", "reasonalloc-layer/rkv",
-    "reasonalloc-head/rkv", "reasonalloc/rkv",
+    "uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-layer/rkv", "reasonalloc-head/rkv", "reasonalloc/rkv",
 };
 constexpr std::array<std::string_view, 3> kRuleKeys = {"window", "buffer", "prompt"};
 
 // uniform/SCORER with the trigger, window and prompt rule of `family`.
 alloc::Strategy control_like(std::string_view scorer, const alloc::Component& family) {
   alloc::Strategy control = alloc::Strategy::parse(fmt::format("uniform/{}", scorer));
-  for (const std::string_view key : kRuleKeys) control.scorer.values[std::string(key)] = family.values.at(std::string(key));
+  for (const std::string_view key : kRuleKeys)
+    control.scorer.values[std::string(key)] = family.values.at(std::string(key));
   return control;
 }
 
@@ -114,8 +114,8 @@ class SweepBuilder {
     try {
       simulation.plan = simulation.allocator->layer_plan(input);
     } catch (const alloc::BadBudget& error) {
-      throw alloc::BadBudget(fmt::format("{} at budget {}: {}", simulation.strategy.short_text(), simulation.budget,
-                                         error.what()));
+      throw alloc::BadBudget(
+          fmt::format("{} at budget {}: {}", simulation.strategy.short_text(), simulation.budget, error.what()));
     }
     if (rule.prompt != alloc::PromptRule::protect) return;
     const std::int32_t smallest = *std::min_element(simulation.plan.budget.begin(), simulation.plan.budget.end());
@@ -167,6 +167,10 @@ std::vector<T> without_doubles(const std::vector<T>& values) {
 
 }  // namespace
 
+std::string_view to_string(ConfigurationKind kind) {
+  return kind == ConfigurationKind::destructive ? "destructive" : "selection";
+}
+
 std::uint32_t Sweep::column_budget(std::uint32_t column) const {
   if (column < n_simulations()) return simulations[column].budget;
   return configurations[ceilings[column - n_simulations()]].budget;
@@ -199,7 +203,7 @@ Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::sp
     if (!request.controls) continue;
     builder.add(alloc::Strategy::parse("full"), budget, true);
     builder.add_ceiling(family, budget, true);
-    builder.add(control_like("oracle", family), budget, true);
+    if (request.clairvoyant) builder.add(control_like("oracle", family), budget, true);
     builder.add(control_like("streaming", family), budget, true);
     builder.add(control_like("random", family), budget, true);
   }

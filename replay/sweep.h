@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "alloc/allocator.h"
@@ -34,6 +35,9 @@ enum class ConfigurationKind {
   ceiling       ///< per row the top-k of the full row: no cache can do it, nothing is freed
 };
 
+/// The word written to results: "destructive", or "selection" for what frees nothing (the full cache, the ceiling).
+std::string_view to_string(ConfigurationKind kind);
+
 /// One line of the comparison: the mean over its simulations (one; eight seeds for the random scorer).
 struct Configuration {
   std::string strategy;   ///< short_text(), or "ceiling"
@@ -51,6 +55,7 @@ struct SweepRequest {
   std::vector<std::uint32_t> budgets;       ///< average entries per KV head; doubles are dropped
   bool ceiling = false;                     ///< the ceiling was asked for by name
   bool controls = true;
+  bool clairvoyant = true;  ///< whether the oracle is among the controls (it needs queries and keys)
 };
 
 /// Simulations first, ceilings after them: the columns of every evaluation.

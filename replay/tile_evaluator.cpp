@@ -28,7 +28,9 @@ float square_distance(const float* a, const float* b, float scale, const float* 
   return std::accumulate(part, part + 16, 0.0F);
 }
 
-float inverse_or_zero(float mass) { return mass > 0 ? 1.0F / mass : 0.0F; }
+float inverse_or_zero(float mass) {
+  return mass > 0 ? 1.0F / mass : 0.0F;
+}
 
 }  // namespace
 
@@ -194,8 +196,8 @@ void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& se
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
       const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
       scores.square_error(q_head_of(lane), step)[first_column + c] = square_distance(
-          start + std::size_t{lane} * width, partial_.data() + std::size_t{lane} * width, inverse_or_zero(mass_of(lane)),
-          output_.data() + std::size_t{first_lane + lane} * width, width);
+          start + std::size_t{lane} * width, partial_.data() + std::size_t{lane} * width,
+          inverse_or_zero(mass_of(lane)), output_.data() + std::size_t{first_lane + lane} * width, width);
     }
   }
 }
@@ -205,9 +207,7 @@ void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t ind
                                     LayerScores& scores) {
   const std::uint32_t n_lanes = tile.shape.n_lanes;
   const auto column = static_cast<std::uint32_t>(residency_->evicted_at.size() + index);
-  const auto step_of = [&](std::uint32_t lane) {
-    return tile.first_position + lane / tile.group - sequence_.n_prompt;
-  };
+  const auto step_of = [&](std::uint32_t lane) { return tile.first_position + lane / tile.group - sequence_.n_prompt; };
   k_.assign(n_lanes, 1);
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     k_[lane] = std::min(residency_->ceiling_counts[index][step_of(lane)], tile.n_visible[lane]);
@@ -239,10 +239,9 @@ void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t ind
   kernels::weighted_values(kept_.data(), n_lanes, tile.used_lanes(), all_, tensors->values(kv_head_), width, partial_);
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     if (k_[lane] == tile.n_visible[lane]) continue;  // the whole row: no error
-    scores.square_error(q_head_of(lane), step_of(lane))[column] =
-        square_distance(partial_.data() + std::size_t{lane} * width, nullptr,
-                        inverse_or_zero(static_cast<float>(mass[lane])), output_.data() + std::size_t{lane} * width,
-                        width);
+    scores.square_error(q_head_of(lane), step_of(lane))[column] = square_distance(
+        partial_.data() + std::size_t{lane} * width, nullptr, inverse_or_zero(static_cast<float>(mass[lane])),
+        output_.data() + std::size_t{lane} * width, width);
   }
 }
 

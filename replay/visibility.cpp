@@ -20,7 +20,9 @@ void VisibilityWords::start(std::span<const std::int32_t* const> evicted_at, std
     }
   }
   std::sort(events_.begin(), events_.end(), [](const Event& a, const Event& b) {
-    return a.step != b.step ? a.step < b.step : a.position != b.position ? a.position < b.position : a.leaving < b.leaving;
+    return a.step != b.step           ? a.step < b.step
+           : a.position != b.position ? a.position < b.position
+                                      : a.leaving < b.leaving;
   });
 }
 

@@ -1,4 +1,5 @@
-// Who still sees what: one 64-bit word per position, bit c = "configuration c sees it", for up to 64 residencies at once.
+// Who still sees what: one 64-bit word per position, bit c = "configuration c sees it", for up to 64 residencies at
+// once.
 #pragma once
 
 #include <cstdint>

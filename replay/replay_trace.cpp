@@ -1,0 +1,133 @@
+#include "replay/replay_trace.h"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "replay/error.h"
+#include "traces/command_line.h"
+#include "traces/error.h"
+#include "traces/reader.h"
+
+namespace kvwave::replay {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void check_interrupt() {
+  if (traces::InterruptGuard::interrupted()) throw Interrupted();
+}
+
+// Positions after which some simulation will ask for future mass.
+std::vector<std::uint32_t> clairvoyant_positions(const Sweep& sweep, const Sequence& sequence) {
+  std::set<std::uint32_t> positions;
+  for (const Simulation& simulation : sweep.simulations) {
+    if (simulation.is_full() || !simulation.scorer->needs().future_mass) continue;
+    const std::vector<std::uint32_t> own = refresh_positions(simulation.scorer->rule(), sequence);
+    positions.insert(own.begin(), own.end());
+  }
+  return {positions.begin(), positions.end()};
+}
+
+std::vector<LayerResidency> simulate_all(const Sweep& sweep, const Sequence& sequence, std::uint32_t layer,
+                                         const StatisticsSource& source, std::uint64_t key, kernels::ThreadPool& pool,
+                                         std::vector<StatisticsScratch>& scratch) {
+  std::vector<LayerResidency> residency(sweep.simulations.size());
+  pool.parallel_for(residency.size(), [&](std::size_t i, unsigned worker) {
+    residency[i] = simulate_layer(sweep.simulations[i], sequence, layer, source, key, scratch[worker]);
+  });
+  return residency;
+}
+
+void require_rows(const traces::TraceReader& trace, const std::string& strategy) {
+  traces::Levels qkv{.tokens = false, .stats = false, .attention = false, .qkv = true};
+  try {
+    trace.require(qkv);
+  } catch (const traces::MissingLevel& error) {
+    throw traces::MissingLevel(fmt::format("{} needs queries and keys: {}", strategy, error.what()));
+  }
+}
+
+}  // namespace
+
+Sequence sequence_of(const traces::TraceReader& trace) {
+  const traces::ModelShape& shape = trace.shape();
+  Sequence sequence;
+  sequence.n_layers = shape.n_layers;
+  sequence.n_q_heads = shape.n_q_heads;
+  sequence.n_kv_heads = shape.n_kv_heads;
+  sequence.head_dim = shape.head_dim;
+  sequence.n_positions = trace.n_positions();
+  sequence.n_prompt = trace.info().n_prompt;
+  return sequence;
+}
+
+std::uint64_t trace_key(const std::string& content_sha256) {
+  return std::stoull(content_sha256.substr(0, 16), nullptr, 16);
+}
+
+std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, SweepRequest request,
+                                          std::span<const double> demand, const ReplayOptions& options,
+                                          kernels::ThreadPool& pool,
+                                          const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  auto replay = std::make_unique<TraceReplay>();
+  const Sequence sequence = replay->sequence = sequence_of(trace);
+  if (sequence.n_positions <= sequence.n_prompt) {
+    throw NothingToCompute(fmt::format("{}: holds no decode step to replay", trace.path().string()));
+  }
+  const bool has_qkv = trace.info().levels.qkv;
+  request.clairvoyant = request.clairvoyant && has_qkv;
+  replay->sweep = build_sweep(request, sequence, demand);
+  std::string strategy;
+  if (replay->sweep.needs_qkv(&strategy)) require_rows(trace, strategy);
+  Metrics metrics = options.metrics;
+  if (!has_qkv) {
+    trace.require({.tokens = false, .stats = false, .attention = true, .qkv = false});
+    replay->stored_rows = true;
+    metrics.error = false;
+  }
+  replay->sums = std::make_unique<MetricSums>(sequence, replay->sweep, metrics, options.keep_details);
+  const std::uint64_t key = trace_key(trace.content_sha256());
+  const std::vector<std::uint32_t> wanted = clairvoyant_positions(replay->sweep, sequence);
+  std::vector<StatisticsScratch> scratch(pool.size());
+
+  if (!has_qkv) {
+    for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
+      replay->residency.push_back(simulate_all(replay->sweep, sequence, layer, {}, key, pool, scratch));
+    }
+    const auto start = Clock::now();
+    const auto report = [&](std::uint32_t steps) {
+      check_interrupt();
+      progress(steps, sequence.n_steps());
+    };
+    evaluate_stored_rows(trace, sequence, replay->sweep, replay->residency, metrics, pool, report, *replay->sums);
+    replay->evaluate_seconds = seconds_since(start);
+    if (!options.keep_details) replay->residency.clear();
+    return replay;
+  }
+  for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
+    check_interrupt();
+    progress(layer, sequence.n_layers);
+    const LayerTensors tensors = load_layer(trace, sequence, layer);
+    auto start = Clock::now();
+    const FutureMass future(tensors, wanted, pool);
+    std::vector<LayerResidency> residency =
+        simulate_all(replay->sweep, sequence, layer, {&tensors, &future}, key, pool, scratch);
+    replay->simulate_seconds += seconds_since(start);
+    start = Clock::now();
+    evaluate_layer(tensors, replay->sweep, residency, metrics, pool, *replay->sums);
+    replay->evaluate_seconds += seconds_since(start);
+    if (options.keep_details) replay->residency.push_back(std::move(residency));
+  }
+  progress(sequence.n_layers, sequence.n_layers);
+  return replay;
+}
+
+}  // namespace kvwave::replay

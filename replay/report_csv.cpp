@@ -1,0 +1,65 @@
+#include "replay/report_csv.h"
+
+#include <cmath>
+#include <iterator>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace kvwave::replay {
+
+namespace {
+
+constexpr std::string_view kHeader =
+    "trace,strategy,budget,layer,kv_head,requested,realised_mean,realised_peak,retained_mass,retained_mass_lo,"
+    "retained_mass_hi,output_error,output_error_bound,retained_mass_worst_decile,recall_32,needed_after_eviction,churn,"
+    "jaccard,bytes_mean,bytes_peak,kind,control,counted_steps\n";
+
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace
+
+std::string report_csv(const Report& report) {
+  fmt::memory_buffer out;
+  const auto to = std::back_inserter(out);
+  const auto number = [&](double value) {
+    if (std::isnan(value)) {
+      fmt::format_to(to, ",");
+    } else {
+      fmt::format_to(to, ",{:.9g}", value);
+    }
+  };
+  out.append(kHeader);
+  for (const ReportTrace& trace : report.traces) {
+    for (std::size_t c = 0; c < report.configurations.size(); ++c) {
+      const Configuration& configuration = report.configurations[c];
+      const std::uint32_t n_kv_heads = trace.replay->sequence.n_kv_heads;
+      const std::string prefix =
+          fmt::format("{},{},{}", csv_field(trace.path), csv_field(configuration.strategy), configuration.budget);
+      for (std::size_t head = 0; head < trace.summaries[c].kv_heads.size(); ++head) {
+        const Figures& figures = trace.summaries[c].kv_heads[head];
+        fmt::format_to(to, "{},{},{}", prefix, head / n_kv_heads, head % n_kv_heads);
+        for (const double value :
+             {figures.requested, figures.realised_mean, figures.realised_peak, figures.retained_mass,
+              figures.retained_mass, figures.retained_mass_hi, figures.output_error, figures.output_error_bound,
+              figures.worst_decile, figures.recall, figures.needed_after_eviction, figures.churn, figures.jaccard,
+              figures.bytes_mean, figures.bytes_peak}) {
+          number(value);
+        }
+        fmt::format_to(to, ",{},{},{}\n", to_string(configuration.kind), configuration.control ? 1 : 0,
+                       trace.summaries[c].n_counted);
+      }
+    }
+  }
+  return fmt::to_string(out);
+}
+
+}  // namespace kvwave::replay

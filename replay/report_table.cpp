@@ -1,0 +1,181 @@
+#include "replay/report_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "traces/progress.h"
+#include "traces/repetition.h"
+
+namespace kvwave::replay {
+
+namespace {
+
+constexpr std::size_t kColumns = 100;
+constexpr std::size_t kNameColumns = 32;
+
+class Table {
+ public:
+  explicit Table(const Report& report) : report_(report) {}
+
+  std::string text() {
+    traces();
+    profile();
+    std::vector<std::uint32_t> budgets;
+    for (const Configuration& configuration : report_.configurations) {
+      if (budgets.empty() || budgets.back() != configuration.budget) budgets.push_back(configuration.budget);
+    }
+    for (const std::uint32_t budget : budgets) group(budget);
+    legend();
+    return fmt::to_string(out_);
+  }
+
+ private:
+  template <class... Args>
+  void print(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
+  }
+
+  // Breaks at spaces; lines after the first are indented.
+  void paragraph(std::string_view text, std::size_t indent) {
+    std::size_t room = kColumns;
+    while (text.size() > room) {
+      std::size_t cut = text.rfind(' ', room);
+      if (cut == std::string_view::npos || cut == 0) cut = room;
+      print("{}\n{:{}}", text.substr(0, cut), "", indent);
+      text.remove_prefix(std::min(text.size(), cut + 1));
+      room = kColumns - indent;
+    }
+    print("{}\n", text);
+  }
+
+  void traces() {
+    paragraph(kOpenLoopNotice, 0);
+    for (const ReportTrace& trace : report_.traces) {
+      const Sequence& sequence = trace.replay->sequence;
+      paragraph(
+          fmt::format("trace {}: {}, {} prompt tokens, {} decode steps, {:.0f} % of 8-grams repeated{}", trace.path,
+                      trace.model_name, sequence.n_prompt, sequence.n_steps(), 100 * trace.repeated_8grams,
+                      trace.repeated_8grams > traces::kRepetitionFlag ? " (a loop: no measure of reasoning)" : ""),
+          2);
+    }
+  }
+
+  void profile() {
+    if (!report_.profile) return;
+    const ReportProfile& used = *report_.profile;
+    if (used.in_sample) {
+      paragraph(fmt::format("in-sample profile: the demand profile{} was made from a trace replayed here; lines marked "
+                            "'i' know more than they would on a new problem",
+                            used.path.empty() ? "" : " " + used.path),
+                2);
+    }
+    if (used.other_model) {
+      paragraph(fmt::format("profile of another model: {} ({})", used.path, used.profile.model_name), 2);
+    }
+  }
+
+  static std::string number(double value, int width, int digits) {
+    return std::isnan(value) ? fmt::format("{:>{}}", "-", width) : fmt::format("{:>{}.{}f}", value, width, digits);
+  }
+
+  void row(std::size_t index) {
+    const Configuration& configuration = report_.configurations[index];
+    const ReportLine& line = report_.lines[index];
+    std::string flags;
+    if (line.unequal_mean) flags += 'm';
+    if (line.unequal_peak) flags += 'p';
+    if (line.in_sample) flags += 'i';
+    std::string name = configuration.strategy;
+    if (name.size() > kNameColumns) {
+      print("  {}\n", name);
+      name.clear();
+    }
+    print("  {:<{}}{}{}{}{}{}{}{:>10} {}\n", name, kNameColumns, number(line.mean.retained_mass, 7, 4),
+          number(line.mean.worst_decile, 8, 4), number(line.mean.output_error, 8, 4), number(line.mean.recall, 8, 3),
+          number(line.mean.realised_mean, 8, 1), number(line.mean.realised_peak, 8, 1),
+          std::isnan(line.mean.bytes_peak)
+              ? "-"
+              : traces::human_bytes(static_cast<std::uint64_t>(std::llround(line.mean.bytes_peak))),
+          flags);
+  }
+
+  void group(std::uint32_t budget) {
+    std::vector<std::size_t> strategies, controls;
+    std::uint32_t counted = 0;
+    for (std::size_t c = 0; c < report_.configurations.size(); ++c) {
+      if (report_.configurations[c].budget != budget) continue;
+      (report_.configurations[c].control ? controls : strategies).push_back(c);
+      counted = std::max(counted, report_.lines[c].n_counted);
+    }
+    if (counted == 0) {
+      print("\nbudget {}: no counted step, the sequence never outgrows it\n", budget);
+      return;
+    }
+    const auto best_first = [&](std::size_t a, std::size_t b) {
+      return report_.lines[a].mean.retained_mass > report_.lines[b].mean.retained_mass;
+    };
+    std::stable_sort(strategies.begin(), strategies.end(), best_first);
+    std::stable_sort(controls.begin(), controls.end(), best_first);
+    const std::string title = fmt::format("budget {} ({} steps)", budget, counted);
+    print("\n{:<{}}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>10}\n", title, kNameColumns + 2, "mass", "worst", "error", "recall",
+          "entries", "peak", "memory");
+    for (const std::size_t c : strategies) row(c);
+    if (!controls.empty()) print("  controls\n");
+    for (const std::size_t c : controls) row(c);
+  }
+
+  void legend() {
+    print("\n");
+    paragraph(
+        "mass: share of full attention on what is still held (mean over counted steps, layers, heads); worst: its "
+        "worst "
+        "tenth of steps; error: |o_S - o| / |o| of the attention output, pooled; recall: of each row's top 32; "
+        "entries, "
+        "peak: KV entries read per KV head, mean and largest; memory: K and V of the peak, all layers. "
+        "replay/METRICS.md defines each.",
+        2);
+    bool unequal_mean = false, unequal_peak = false;
+    for (const ReportLine& line : report_.lines) {
+      unequal_mean |= line.unequal_mean;
+      unequal_peak |= line.unequal_peak;
+    }
+    if (unequal_mean) {
+      paragraph(
+          "m: reads a mean number of entries that differs by more than 1 % from its baseline's: not compared at "
+          "equal memory",
+          2);
+    }
+    if (unequal_peak) {
+      paragraph("p: its peak differs by more than 1 % from its baseline's: not compared at equal memory", 2);
+    }
+    if (report_.stored_rows) {
+      paragraph("mass is a lower bound where rows were read from the attention level; the CSV holds the upper bound",
+                2);
+    }
+    if (report_.traces.size() > 1) {
+      double widest = 0;
+      for (const ReportLine& line : report_.lines) {
+        if (!std::isnan(line.half_width.retained_mass)) widest = std::max(widest, line.half_width.retained_mass);
+      }
+      paragraph(fmt::format("mean over {} traces; 95 % confidence half-width of mass at most {:.4f} (each in --json)",
+                            report_.traces.size(), widest),
+                2);
+    }
+  }
+
+  const Report& report_;
+  fmt::memory_buffer out_;
+};
+
+}  // namespace
+
+std::string report_table(const Report& report) {
+  return Table(report).text();
+}
+
+}  // namespace kvwave::replay
