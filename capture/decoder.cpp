@@ -147,8 +147,8 @@ void Decoder::Impl::run_block(std::span<const std::int32_t> tokens, AttentionTap
 void Decoder::Impl::normalise(std::span<const float> weight, std::uint32_t layer) {
   for (std::uint32_t p = 0; p < block_; ++p) {
     const std::size_t at = std::size_t{p} * config_.hidden;
-    const float mean_square = kernels::rms_norm({b_.x.data() + at, config_.hidden}, weight, config_.rms_epsilon,
-                                                {b_.normed.data() + at, config_.hidden});
+    const double mean_square = kernels::rms_norm({b_.x.data() + at, config_.hidden}, weight, config_.rms_epsilon,
+                                                 {b_.normed.data() + at, config_.hidden});
     if (!std::isfinite(mean_square)) {
       throw NumericFailure(
           fmt::format("position {}: the hidden state of layer {} is not finite", n_positions_ + p, layer));

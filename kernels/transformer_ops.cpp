@@ -8,7 +8,7 @@
 
 namespace kvwave::kernels {
 
-float rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> out) {
+double rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> out) {
   assert(x.size() == weight.size() && x.size() == out.size() && !x.empty());
   // Eight sums let the compiler use vector registers without changing the order of additions by itself.
   double sums[8] = {};
@@ -21,7 +21,7 @@ float rms_norm(std::span<const float> x, std::span<const float> weight, float ep
   const double mean = sum / static_cast<double>(x.size());
   const float scale = static_cast<float>(1.0 / std::sqrt(mean + static_cast<double>(epsilon)));
   for (std::size_t i = 0; i < x.size(); ++i) out[i] = x[i] * scale * weight[i];
-  return static_cast<float>(mean);
+  return mean;
 }
 
 void swiglu(std::span<float> gate, std::span<const float> up) {

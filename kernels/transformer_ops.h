@@ -9,7 +9,7 @@ namespace kvwave::kernels {
 
 /// out = x / sqrt(mean(x^2) + epsilon) * weight; the mean is formed in fp64. out may be x. Returns the mean square,
 /// which is not finite when any x is not.
-float rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> out);
+double rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> out);
 
 /// gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
 void swiglu(std::span<float> gate, std::span<const float> up);
