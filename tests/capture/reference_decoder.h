@@ -1,6 +1,7 @@
 // The llama forward pass in fp64, written as plainly as its definition, for tests of the decoder.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -99,12 +100,13 @@ class ReferenceDecoder {
     for (std::uint32_t h = 0; h < c_.n_q_heads; ++h) {
       const std::size_t kv = std::size_t{h / (c_.n_q_heads / c_.n_kv_heads)} * d;
       Vector row(position + 1);
-      double sum = 0;
       for (std::size_t i = 0; i <= position; ++i) {
         for (std::uint32_t j = 0; j < d; ++j) row[i] += q[h * d + j] * keys_[layer][i][kv + j];
-        row[i] = std::exp(row[i] / std::sqrt(static_cast<double>(d)));
-        sum += row[i];
+        row[i] /= std::sqrt(static_cast<double>(d));
       }
+      const double largest = *std::max_element(row.begin(), row.end());
+      double sum = 0;
+      for (double& score : row) sum += score = std::exp(score - largest);
       for (std::size_t i = 0; i <= position; ++i) {
         row[i] /= sum;
         for (std::uint32_t j = 0; j < d; ++j) out[h * d + j] += row[i] * values_[layer][i][kv + j];
