@@ -105,7 +105,7 @@ int calibrate_command(std::span<const std::string> args) {
     return traces::kComplete;
   }
 
-  fmt::print("Reasoning Wave of {}: mean N({:g}) over layers, {} {}, {} decode rows\n\n", profile.model_name, rho,
+  fmt::print("Reasoning Wave of {}: mean N({:g}) by layer, {} {}, {} decode rows\n\n", profile.model_name, rho,
              traces.size(), traces.size() == 1 ? "trace" : "traces", profile.n_rows);
   fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
   print_traces(traces, profile);

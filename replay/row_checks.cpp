@@ -17,11 +17,29 @@ double truncation(traces::FloatType type, double prob) {
   return type == traces::FloatType::f16 ? 0x1p-10 * prob + 0x1p-24 : kFloatStep * prob + 0x1p-149;
 }
 
-// sorted[k] = sum of the k + 1 largest values.
-void sum_descending(std::vector<double>& sorted) {
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  std::partial_sum(sorted.begin(), sorted.end(), sorted.begin());
-}
+// Sums of the largest values of a row, for counts that come in any order. A falling count looks only at what the one
+// before it selected, which makes the usual case (N(rho) for falling rho) linear in the row.
+class LargestSums {
+ public:
+  explicit LargestSums(std::span<double> values) : values_(values), selected_(values.size()) {}
+
+  struct Result {
+    double sum = 0;       ///< of the `count` largest
+    double smallest = 0;  ///< of those; 0 for none
+  };
+  Result of(std::size_t count) {
+    if (count == 0) return {};
+    const std::span<double> range = values_.first(count <= selected_ ? selected_ : values_.size());
+    const auto last = range.begin() + static_cast<std::ptrdiff_t>(count) - 1;
+    std::nth_element(range.begin(), last, range.end(), std::greater<>());
+    selected_ = count;
+    return {std::accumulate(range.begin(), last + 1, 0.0), *last};
+  }
+
+ private:
+  std::span<double> values_;
+  std::size_t selected_;
+};
 
 }  // namespace
 
@@ -66,17 +84,17 @@ void check_residual(const traces::AttentionRow& stored, Place place, RowTallies&
 }
 
 void check_stats(const traces::TraceInfo& info, const ExactRow& exact, const StoredStats& stats, Place place,
-                 std::vector<double>& sorted, RowTallies& tallies) {
+                 std::vector<double>& scratch, RowTallies& tallies) {
   const std::size_t n = exact.prob.size();
   const double allowed = exact.tolerance + kSumSlack;
-  sorted.assign(exact.prob.begin(), exact.prob.end());
-  sum_descending(sorted);
-  for (std::size_t i = 0; i < info.rho.size(); ++i) {
+  scratch.assign(exact.prob.begin(), exact.prob.end());
+  LargestSums largest(scratch);
+  for (std::size_t i = info.rho.size(); i-- > 0;) {
     const std::size_t demand = stats.demand[i];
     double off = 1;  // an impossible N
     if (demand >= 1 && demand <= n) {
-      const double before = demand == 1 ? 0.0 : sorted[demand - 2];
-      const double missing = demand == n ? 0.0 : info.rho[i] - sorted[demand - 1];
+      const auto [sum, smallest] = largest.of(demand);
+      const double missing = demand == n ? 0.0 : info.rho[i] - sum, before = sum - smallest;
       off = std::max({0.0, missing, before - info.rho[i]});
     }
     tallies[RowCheck::demand].add(off, allowed, place);
@@ -98,7 +116,7 @@ void check_stats(const traces::TraceInfo& info, const ExactRow& exact, const Sto
 }
 
 void check_stats_in_bounds(const traces::TraceInfo& info, const traces::AttentionRow& stored, const StoredStats& stats,
-                           Place place, std::vector<double>& sorted, RowTallies& tallies) {
+                           Place place, std::vector<double>& scratch, RowTallies& tallies) {
   Tally& tally = tallies[RowCheck::stats_in_bounds];
   const double residual = double{stored.residual};
   // How far `value` lies outside [low, high].
@@ -117,16 +135,18 @@ void check_stats_in_bounds(const traces::TraceInfo& info, const traces::Attentio
   within(stats.recent_mass, recent, recent + residual);
   within(stats.max_prob, largest, largest + truncation(info.attention_dtype, stats.max_prob));
 
-  sorted.assign(stored.prob.begin(), stored.prob.end());
-  sum_descending(sorted);
-  for (std::size_t i = 0; i < info.rho.size(); ++i) {
+  scratch.assign(stored.prob.begin(), stored.prob.end());
+  LargestSums sums(scratch);
+  for (std::size_t i = info.rho.size(); i-- > 0;) {
     const std::size_t demand = stats.demand[i];
     double off = 1;
     if (demand >= 1 && demand <= n) {
-      // The demand - 1 largest hold less than rho, so what is stored of them does; the demand largest hold rho, and
-      // where all of them are stored, rounding took at most the residual.
-      const double before = demand == 1 || sorted.empty() ? 0.0 : sorted[std::min(demand - 1, sorted.size()) - 1];
-      const double missing = demand < sorted.size() ? info.rho[i] - sorted[demand - 1] - residual : 0.0;
+      // The demand - 1 largest hold less than rho, so what is stored of them does; the demand largest hold rho, so
+      // what is stored of them and the residual do.
+      const bool all_stored = demand <= scratch.size();
+      const auto [sum, smallest] = sums.of(std::min(demand, scratch.size()));
+      const double before = all_stored ? sum - smallest : sum;
+      const double missing = all_stored ? info.rho[i] - sum - residual : 0.0;
       off = std::max({0.0, missing, before - info.rho[i]});
     }
     tally.add(off, kSumSlack, place);

@@ -58,11 +58,11 @@ void check_attention(const traces::TraceInfo& info, const ExactRow& exact, const
                      Place place, RowTallies& tallies);
 /// residual.
 void check_residual(const traces::AttentionRow& stored, Place place, RowTallies& tallies);
-/// demand, entropy, sink_mass, recent_mass and max_prob. `sorted` is scratch.
+/// demand, entropy, sink_mass, recent_mass and max_prob.
 void check_stats(const traces::TraceInfo& info, const ExactRow& exact, const StoredStats& stats, Place place,
-                 std::vector<double>& sorted, RowTallies& tallies);
-/// stats_in_bounds: what can be said without q and k. `sorted` is scratch.
+                 std::vector<double>& scratch, RowTallies& tallies);
+/// stats_in_bounds: what can be said without q and k.
 void check_stats_in_bounds(const traces::TraceInfo& info, const traces::AttentionRow& stored, const StoredStats& stats,
-                           Place place, std::vector<double>& sorted, RowTallies& tallies);
+                           Place place, std::vector<double>& scratch, RowTallies& tallies);
 
 }  // namespace kvwave::replay

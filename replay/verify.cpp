@@ -83,7 +83,7 @@ class RowVerifier {
  private:
   struct Worker {
     RowTallies tallies;
-    std::vector<double> prob, sorted;
+    std::vector<double> prob, scratch;
   };
 
   void check_layer(std::uint32_t layer, std::span<const LoadedRow> rows) {
@@ -123,10 +123,10 @@ class RowVerifier {
       const double tolerance = keys->row(query, place.q_head / info.shape.group(), worker.prob);
       const ExactRow exact{worker.prob, tolerance};
       if (present_.attention) check_attention(info, exact, stored, place, worker.tallies);
-      if (present_.stats) check_stats(info, exact, stats, place, worker.sorted, worker.tallies);
+      if (present_.stats) check_stats(info, exact, stats, place, worker.scratch, worker.tallies);
     }
     if (present_.attention && present_.stats) {
-      check_stats_in_bounds(info, stored, stats, place, worker.sorted, worker.tallies);
+      check_stats_in_bounds(info, stored, stats, place, worker.scratch, worker.tallies);
     }
   }
 

@@ -21,16 +21,17 @@ constexpr std::string_view kUsage =
 
 std::string where(const Check& check) {
   if (!check.place) return check.note;
+  if (check.difference == 0) return "-";
   return fmt::format("position {}, layer {}, q_head {}", check.place->position, check.place->layer,
                      check.place->q_head);
 }
 
 void print_report(const std::string& path, const VerifyReport& report) {
   fmt::print("{}: {} of {} rows recomputed\n\n", path, report.n_rows, report.n_rows_present);
-  fmt::print("{:<40} {:>12} {:>8}  {:>10} {:>10}  {}\n", "check", "compared", "outside", "largest", "allowed", "where");
+  fmt::print("{:<38} {:>10} {:>8} {:>10} {:>9}  {}\n", "check", "compared", "outside", "worst", "allowed", "where");
   for (const Check& check : report.checks) {
     const bool numbers = check.place.has_value();
-    fmt::print("{:<40} {:>12} {:>8}  {:>10} {:>10}  {}\n", check.name, check.compared, check.outside,
+    fmt::print("{:<38} {:>10} {:>8} {:>10} {:>9}  {}\n", check.name, check.compared, check.outside,
                numbers ? fmt::format("{:.3g}", check.difference) : "-",
                numbers ? fmt::format("{:.3g}", check.allowed) : "-", where(check));
   }
