@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/logits.h"
+
 namespace kvwave::capture {
 namespace {
 
@@ -21,13 +23,9 @@ double uniform_at(std::uint64_t seed, std::uint64_t step) {
 }
 
 double log_probability(std::span<const float> logits, std::int32_t id) {
-  const float top = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) {
-    const float below = logit - top;
-    if (below > -50.0F) sum += std::exp(static_cast<double>(below));  // smaller terms are below fp64 rounding
-  }
-  return static_cast<double>(logits[static_cast<std::size_t>(id)] - top) - std::log(sum);
+  const float top = kernels::largest(logits);
+  return static_cast<double>(logits[static_cast<std::size_t>(id)] - top) -
+         std::log(kernels::exp_below(logits, top, 1.0F, {}));
 }
 
 Sampler::Sampler(const SamplingOptions& options, std::span<const std::int32_t> banned)
@@ -40,55 +38,56 @@ bool Sampler::banned(std::int32_t id) const {
 }
 
 std::int32_t Sampler::greedy(std::span<const float> logits) const {
+  const auto at = std::find(logits.begin(), logits.end(), kernels::largest(logits));
+  const auto top = static_cast<std::int32_t>(at - logits.begin());
+  if (!banned(top)) return top;
   std::int32_t best = -1;
-  float best_logit = -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const auto id = static_cast<std::int32_t>(i);
-    if ((best < 0 || logits[i] > best_logit) && !banned(id)) {
-      best = id;
-      best_logit = logits[i];
-    }
+    if ((best < 0 || logits[i] > logits[static_cast<std::size_t>(best)]) && !banned(id)) best = id;
   }
   return best;
 }
 
-void Sampler::find_nucleus(std::span<const float> logits, float top_logit) {
-  const auto by_id = [](const Candidate& a, const Candidate& b) { return a.id < b.id; };
-  double total = 0;
+void Sampler::collect_above(float cut) {
   candidates_.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const auto id = static_cast<std::int32_t>(i);
-    const double p = std::exp(static_cast<double>(logits[i] - top_logit) / options_.temperature);
-    if (p <= 0 || banned(id)) continue;
-    total += p;
-    candidates_.push_back({id, p});
+  for (std::size_t i = 0; i < share_.size(); ++i) {
+    if (share_[i] > cut) candidates_.push_back({static_cast<std::int32_t>(i), static_cast<double>(share_[i])});
   }
-  if (options_.top_p >= 1) return;
-  // A sampled distribution is steep: the nucleus nearly always lies in the few largest, so sort only those above a cut
-  // and lower the cut when they do not suffice.
-  const double wanted = options_.top_p * total;
-  for (double cut = 1e-2;; cut *= 1e-2) {
-    const auto end =
-        std::partition(candidates_.begin(), candidates_.end(), [=](const Candidate& c) { return c.p >= cut; });
-    std::sort(candidates_.begin(), end,
-              [](const Candidate& a, const Candidate& b) { return a.p != b.p ? a.p > b.p : a.id < b.id; });
-    double sum = 0;
-    for (auto it = candidates_.begin(); it != end; ++it) {
-      sum += it->p;
-      if (sum < wanted) continue;
-      candidates_.erase(it + 1, candidates_.end());
-      std::sort(candidates_.begin(), candidates_.end(), by_id);
-      return;
-    }
-    if (end == candidates_.end()) break;  // only rounding kept the sum below the total
+}
+
+bool Sampler::cut_to_nucleus(double wanted) {
+  std::sort(candidates_.begin(), candidates_.end(),
+            [](const Candidate& a, const Candidate& b) { return a.p != b.p ? a.p > b.p : a.id < b.id; });
+  double sum = 0;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    sum += candidates_[i].p;
+    if (sum < wanted) continue;
+    candidates_.resize(i + 1);
+    return true;
   }
-  std::sort(candidates_.begin(), candidates_.end(), by_id);
+  return false;
+}
+
+void Sampler::find_candidates(std::span<const float> logits, float top_logit) {
+  share_.assign(logits.begin(), logits.end());
+  for (const std::int32_t id : banned_) share_[static_cast<std::size_t>(id)] = std::numeric_limits<float>::lowest();
+  const auto scale = static_cast<float>(std::min(1.0 / options_.temperature, 1e30));
+  const double total = kernels::exp_below(share_, top_logit, scale, share_);
+  if (options_.top_p >= 1) return collect_above(0.0F);
+  // A sampled distribution is steep: the nucleus nearly always lies in the few largest, so only those above a cut are
+  // sorted, and the cut is lowered when they do not suffice.
+  for (const float cut : {1e-2F, 1e-4F, 1e-7F, 0.0F}) {
+    collect_above(cut);
+    if (cut_to_nucleus(options_.top_p * total)) break;
+  }
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
 }
 
 std::int32_t Sampler::choose(std::span<const float> logits, std::uint64_t step) {
   const std::int32_t best = greedy(logits);
   if (options_.temperature <= 0 || best < 0) return best;
-  find_nucleus(logits, logits[static_cast<std::size_t>(best)]);
+  find_candidates(logits, logits[static_cast<std::size_t>(best)]);
   double total = 0;
   for (const Candidate& candidate : candidates_) total += candidate.p;
   const double wanted = uniform_at(options_.seed, step) * total;

@@ -18,7 +18,7 @@ struct SamplingOptions {
 /// applied to the seed's own hash plus (step + 1) times the golden-ratio constant.
 double uniform_at(std::uint64_t seed, std::uint64_t step);
 
-/// ln softmax(logits)[id], in fp64 with the largest logit taken out.
+/// ln softmax(logits)[id]: the sum in fp64 over exponentials good to 2e-7, the largest logit taken out.
 double log_probability(std::span<const float> logits, std::int32_t id);
 
 class Sampler {
@@ -34,14 +34,17 @@ class Sampler {
  private:
   struct Candidate {
     std::int32_t id;
-    double p;  // relative to the largest
+    double p;
   };
   std::int32_t greedy(std::span<const float> logits) const;
-  void find_nucleus(std::span<const float> logits, float top_logit);
+  void find_candidates(std::span<const float> logits, float top_logit);
+  void collect_above(float cut);
+  bool cut_to_nucleus(double wanted);  ///< false when the candidates do not hold that much
   bool banned(std::int32_t id) const;
 
   SamplingOptions options_;
   std::vector<std::int32_t> banned_;  // ascending
+  std::vector<float> share_;          // [vocab] probability relative to the largest
   std::vector<Candidate> candidates_;
 };
 

@@ -5,24 +5,13 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/lane_vectors.h"
 #include "kernels/row_stats_passes.h"
 
 namespace kvwave::kernels {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr std::size_t kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr std::size_t kVectorBytes = 32;
-#else
-constexpr std::size_t kVectorBytes = 16;
-#endif
-constexpr std::size_t kWidth = kVectorBytes / sizeof(float);
-constexpr std::size_t kVectors = kRowLanes / kWidth;  // registers that together hold the sixteen lanes
-
-using Floats = float __attribute__((vector_size(kVectorBytes)));
-using Ints = std::int32_t __attribute__((vector_size(kVectorBytes)));
-using Words = std::uint16_t __attribute__((vector_size(kVectorBytes / 2)));
+static_assert(kLanes == kRowLanes);
 
 /// p ln p by splitting p = 2^e m with m in [sqrt(1/2), sqrt(2)) and a polynomial (minimax, fitted for this use) for
 /// ln(1 + x) = x - x^2/2 + x^3 P(x): relative error of the logarithm 1.5e-7. p = 0 gives 0.
