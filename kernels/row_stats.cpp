@@ -131,11 +131,13 @@ std::uint32_t RowAnalyser::read(std::span<const float> attn_prob) {
 }
 
 RowAnalyser::Cut RowAnalyser::cut(std::uint64_t target, Walk& walk) const {
-  while (walk.sum + bucket_sum_[walk.bucket] < target) {
-    walk.sum += bucket_sum_[walk.bucket];
-    walk.count += bucket_count_[walk.bucket];
-    --walk.bucket;  // cannot pass bucket 0: target is at most the total
+  Walk place = walk;  // a local stays in registers
+  while (place.sum + bucket_sum_[place.bucket] < target) {
+    place.sum += bucket_sum_[place.bucket];
+    place.count += bucket_count_[place.bucket];
+    --place.bucket;  // cannot pass bucket 0: target is at most the total
   }
+  walk = place;
   const std::size_t members =
       collect_bucket(row_, bucket_.data(), static_cast<std::uint16_t>(walk.bucket), candidate_.data());
   const Boundary at = reach({candidate_.data(), members}, target - walk.sum);
