@@ -79,8 +79,7 @@ class ArrayFileWriter::Impl {
     guarded([&] {
       const std::vector<hsize_t> extents(shape.begin(), shape.end());
       const SpaceHandle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
-      const PropertyHandle links(H5Pcreate(H5P_LINK_CREATE));
-      check_hdf5(H5Pset_create_intermediate_group(links.get(), 1));
+      create_groups(std::string(name));
       const PropertyHandle creation(H5Pcreate(H5P_DATASET_CREATE));
       check_hdf5(H5Pset_obj_track_times(creation.get(), false));
       if (compress && count != 0 && !shape.empty()) {
@@ -90,11 +89,22 @@ class ArrayFileWriter::Impl {
         check_hdf5(H5Pset_deflate(creation.get(), 1));
       }
       const DatasetHandle dataset(H5Dcreate2(file_.get(), std::string(name).c_str(), file_type, space.get(),
-                                             links.get(), creation.get(), H5P_DEFAULT));
+                                             H5P_DEFAULT, creation.get(), H5P_DEFAULT));
       if (count != 0) {
         check_hdf5(H5Dwrite(dataset.get(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
       }
     });
+  }
+
+  /// HDF5 can make missing groups by itself, but would store times in them.
+  void create_groups(const std::string& name) {
+    const PropertyHandle creation(H5Pcreate(H5P_GROUP_CREATE));
+    check_hdf5(H5Pset_obj_track_times(creation.get(), false));
+    for (std::size_t end = name.find('/', 1); end != std::string::npos; end = name.find('/', end + 1)) {
+      const std::string group = name.substr(0, end);
+      if (check_hdf5(H5Lexists(file_.get(), group.c_str(), H5P_DEFAULT)) > 0) continue;
+      const GroupHandle made(H5Gcreate2(file_.get(), group.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT));
+    }
   }
 
   ObjectHandle object(std::string_view name) const {

@@ -1,5 +1,6 @@
 // Reads a trace, finished, growing or left by a killed writer. Nothing is trusted: every extent is checked against the
-// others and against the file before memory is taken. Not thread-safe; open one reader per thread or lock outside.
+// others and against the file before memory is taken. Not thread-safe; open one reader per thread or lock outside. A
+// growing file can be followed from other processes, not from the one that writes it (HDF5 shares its state there).
 #pragma once
 
 #include <chrono>

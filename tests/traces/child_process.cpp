@@ -41,6 +41,22 @@ int write_until_killed(const std::string& path) {
   }
 }
 
+int write_slowly(const std::string& path) {
+  MadeUp options;
+  WriterOptions writer_options;
+  writer_options.flush_seconds = 0.01;
+  TraceWriter writer(path, made_up_info(options), writer_options);
+  close(open((path + ".flushed").c_str(), O_WRONLY | O_CREAT, 0600));
+  for (std::uint32_t position = 0; position < kSlowRows; ++position) {
+    auto row = writer.acquire();
+    fill_row(options, position, *row);
+    writer.submit(std::move(row));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  writer.finish(StopReason::token_limit);
+  return 0;
+}
+
 /// Writes under a limit of file size, which fails writes the way a full disk does. 0 when every way out of the writer
 /// reported OutputFailed.
 int write_until_full(const std::string& path) {
@@ -133,6 +149,7 @@ void run_child_role() {
   if (role == nullptr || path == nullptr) return;
   int status = 2;
   if (std::string(role) == "write_until_killed") status = write_until_killed(path);
+  if (std::string(role) == "write_slowly") status = write_slowly(path);
   if (std::string(role) == "write_until_full") status = write_until_full(path);
   if (std::string(role) == "create_without_room") status = create_without_room(path);
   exit(status);  // runs HDF5's own cleanup at exit, which must survive a full disk too

@@ -8,6 +8,9 @@
 
 namespace kvwave::traces::testing {
 
+/// Rows that the role "write_slowly" writes before it finishes.
+inline constexpr unsigned kSlowRows = 400;
+
 class ChildProcess {
  public:
   /// `role` and `path` arrive in the child's run_child_role().

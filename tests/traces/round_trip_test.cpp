@@ -116,7 +116,7 @@ TEST(TraceRoundTrip, gives_the_same_bytes_twice_when_flushes_do_not_depend_on_ti
   write_trace(folder / "a.h5", options, writer);
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // a stored time would differ
   write_trace(folder / "b.h5", options, writer);
-  EXPECT_EQ(read_file(folder / "a.h5"), read_file(folder / "b.h5"));
+  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
 }
 
 TEST(TraceRoundTrip, content_hash_ignores_layout_and_sees_content) {
@@ -131,7 +131,7 @@ TEST(TraceRoundTrip, content_hash_ignores_layout_and_sees_content) {
   options.seed = 2;
   write_trace(folder / "c.h5", options, at_end);
   const std::string hash = TraceReader(folder / "a.h5").content_sha256();
-  EXPECT_NE(read_file(folder / "a.h5"), read_file(folder / "b.h5"));
+  EXPECT_FALSE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
   EXPECT_EQ(TraceReader(folder / "b.h5").content_sha256(), hash);
   EXPECT_NE(TraceReader(folder / "c.h5").content_sha256(), hash);
 }
@@ -199,40 +199,6 @@ TEST(TraceWriter, leaves_a_readable_trace_when_it_is_dropped_without_finish) {
   EXPECT_FALSE(reader.status().complete);
   EXPECT_EQ(reader.status().stop_reason, StopReason::failed);
   EXPECT_EQ(difference(reader, options, 0, 70), "");
-}
-
-TEST(TraceReader, follows_a_growing_file) {
-  const TemporaryFolder folder;
-  MadeUp options;
-  options.n_positions = 400;
-  WriterOptions writer_options;
-  writer_options.flush_seconds = 0.01;
-  TraceWriter writer(folder / "t.h5", made_up_info(options), writer_options);
-  TraceReader reader(folder / "t.h5");
-  EXPECT_TRUE(reader.swmr());
-  std::thread producer([&] {
-    for (std::uint32_t position = 0; position < options.n_positions; ++position) {
-      auto row = writer.acquire();
-      fill_row(options, position, *row);
-      writer.submit(std::move(row));
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    writer.finish(StopReason::token_limit);
-  });
-  std::uint32_t seen = 0;
-  int growths = 0;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (seen < options.n_positions && std::chrono::steady_clock::now() < deadline) {
-    if (!reader.refresh()) continue;
-    ASSERT_GT(reader.n_positions(), seen);
-    ASSERT_EQ(difference(reader, options, seen, reader.n_positions()), "");
-    seen = reader.n_positions();
-    ++growths;
-  }
-  producer.join();
-  EXPECT_EQ(seen, options.n_positions);
-  EXPECT_GT(growths, 3);
-  EXPECT_TRUE(reader.status().complete || (reader.refresh(), reader.status().complete));
 }
 
 }  // namespace
