@@ -1,6 +1,7 @@
 // Keeps count of one kind of comparison and remembers the worst.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace kvwave::replay {
