@@ -34,6 +34,7 @@ const TokenizerData& require_byte_level(const TokenizerData& data) {
       fmt::format("tokenizer {} is not known; known is gpt2 (byte-level BPE)", printable(data.kind)));
 }
 
+// The pieces that merging may give: those in the byte alphabet. Literal ones only ever come from the text as a whole.
 PieceIds index_pieces(const TokenizerData& data) {
   PieceIds ids;
   ids.reserve(data.pieces.size());
@@ -42,6 +43,8 @@ PieceIds index_pieces(const TokenizerData& data) {
       throw BadModelFile(fmt::format("piece {} appears twice in the vocabulary", printable(data.pieces[id])));
     }
   }
+  std::erase_if(
+      ids, [&data](const auto& piece) { return is_literal(type_of(data, static_cast<std::size_t>(piece.second))); });
   return ids;
 }
 
@@ -92,10 +95,7 @@ class Tokenizer::Impl {
   void encode_word(std::string_view word, std::vector<std::int32_t>& out) const {
     if (pre.whole_pieces_first()) {
       const auto found = ids.find(to_alphabet(word));
-      if (found != ids.end() && !control[static_cast<std::size_t>(found->second)]) {
-        out.push_back(found->second);
-        return;
-      }
+      if (found != ids.end()) return out.push_back(found->second);
     }
     bpe.encode(word, out);
   }

@@ -18,6 +18,9 @@ if(KVWAVE_SANITIZE)
     target_compile_options(kvwave_options INTERFACE -fno-sanitize-recover=undefined)
   endif()
 endif()
+if(KVWAVE_FUZZ)  # the libraries under test must report their coverage to the fuzzer
+  target_compile_options(kvwave_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
