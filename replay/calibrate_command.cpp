@@ -35,12 +35,12 @@ std::optional<double> loop_share(const traces::TraceReader& trace) {
   return traces::repeated_ngram_share(ids);
 }
 
-void print_traces(std::span<const traces::TraceReader> traces, const Profile& profile) {
+void print_traces(std::span<const traces::TraceReader> readers, const Profile& profile) {
   std::size_t name_width = 5;
-  for (const auto& trace : traces) name_width = std::max(name_width, trace.path().string().size());
+  for (const auto& trace : readers) name_width = std::max(name_width, trace.path().string().size());
   fmt::print("{:<{}}  {:>6}  {:>8}  {:>11}  {:>16}\n", "trace", name_width, "rows", "mean N", "W1 to mean",
              "repeated 8-grams");
-  for (const auto& trace : traces) {
+  for (const auto& trace : readers) {
     const TraceWave wave = trace_wave(trace, profile.rho);
     double mean = 0;
     for (const double demand : wave.demand) mean += demand / static_cast<double>(wave.demand.size());
@@ -95,10 +95,10 @@ int calibrate_command(std::span<const std::string> args) {
   const bool force = values->contains("force");
   if (!output.empty() && output != "-") traces::check_output(output, force);
 
-  std::vector<traces::TraceReader> traces;
-  for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) traces.emplace_back(path);
+  std::vector<traces::TraceReader> readers;
+  for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) readers.emplace_back(path);
   std::vector<const traces::TraceReader*> pointers;
-  for (const auto& trace : traces) pointers.push_back(&trace);
+  for (const auto& reader : readers) pointers.push_back(&reader);
   const Profile profile = calibrate(pointers, rho);
   if (output == "-") {
     write_profile(output, profile, force);
@@ -106,10 +106,10 @@ int calibrate_command(std::span<const std::string> args) {
   }
 
   fmt::print("Reasoning Wave of {}: mean N({:g}) by layer, {} {}, {} decode rows\n\n", profile.model_name, rho,
-             traces.size(), traces.size() == 1 ? "trace" : "traces", profile.n_rows);
+             readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
   fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
-  print_traces(traces, profile);
-  print_budgets(profile, traces.front().shape().n_kv_heads, budget);
+  print_traces(readers, profile);
+  print_budgets(profile, readers.front().shape().n_kv_heads, budget);
   if (!output.empty()) {
     write_profile(output, profile, force);
     fmt::print("profile written to {}\n", output);

@@ -23,7 +23,8 @@ constexpr std::string_view kIntroduction =
     "A strategy is ALLOCATOR[:key=value,...]/SCORER[:key=value,...]; any allocator goes with any scorer.\n"
     "  uniform/rkv\n"
     "  reasonalloc:gamma=0.5,mu=0.25/rkv:lambda=0.1\n"
-    "`full` alone is the full cache.\n";
+    "`full` alone is the full cache. Replay also reports `ceiling`, the best that any cache of the same\n"
+    "size could hold per row: a control, no strategy.\n";
 
 // Prints `text` from column `indent` on (where the cursor already is), broken at spaces.
 void print_wrapped(std::string_view text, std::size_t indent) {
