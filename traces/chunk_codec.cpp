@@ -40,17 +40,26 @@ void shuffle(std::span<const std::uint8_t> in, std::size_t element_bytes, std::u
   }
 }
 
-/// Whether deflate would find nothing in this plane: its bytes are spread almost evenly.
-/// Looks at a sample spread over the plane; the sum of squared counts of n even bytes is n + n^2 / 256.
-bool looks_like_noise(const std::uint8_t* plane, std::size_t size) {
-  if (size < kSample) return false;
-  std::array<std::uint32_t, 256> values{};
-  const std::size_t stride = size / kSample;
-  for (std::size_t i = 0; i < kSample; ++i) ++values[plane[i * stride]];
+/// Whether the sampled bytes are spread almost evenly: the sum of squared counts of n even bytes is n + n^2 / 256.
+bool spread_evenly(const std::array<std::uint32_t, 256>& counts) {
   std::uint64_t squares = 0;
-  for (const std::uint64_t count : values) squares += count * count;
+  for (const std::uint64_t count : counts) squares += count * count;
   constexpr std::uint64_t kEven = kSample + kSample * kSample / 256;
   return squares < kEven + kEven / 8;
+}
+
+/// Whether deflate would find nothing in this plane: neither its bytes nor the steps between neighbours prefer any
+/// value. (Low bytes of ascending positions are spread evenly, but their small steps repeat.) Looks at a sample.
+bool looks_like_noise(const std::uint8_t* plane, std::size_t size) {
+  if (size < 2 * kSample) return false;
+  std::array<std::uint32_t, 256> values{}, steps{};
+  const std::size_t stride = size / kSample;
+  for (std::size_t i = 0; i < kSample; ++i) {
+    const std::uint8_t* at = plane + i * stride;
+    ++values[at[0]];
+    ++steps[static_cast<std::uint8_t>(at[1] - at[0])];
+  }
+  return spread_evenly(values) && spread_evenly(steps);
 }
 
 }  // namespace
