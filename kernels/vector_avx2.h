@@ -128,7 +128,8 @@ inline HalfPair broadcast_half_pair(const std::uint8_t* p) {
   std::int32_t bits;
   __builtin_memcpy(&bits, p, 4);
   const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(bits));
-  return {_mm256_broadcastss_ps(both), _mm256_broadcastss_ps(_mm_movehdup_ps(both))};
+  return {_mm256_broadcastss_ps(both),
+          _mm256_permutevar8x32_ps(_mm256_castps128_ps256(both), _mm256_set1_epi32(1))};
 }
 inline F broadcast_half(const std::uint8_t* p) {
   std::uint16_t bits;

@@ -136,7 +136,7 @@ inline HalfPair broadcast_half_pair(const std::uint8_t* p) {
   std::int32_t bits;
   __builtin_memcpy(&bits, p, 4);
   const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(bits));
-  return {_mm512_broadcastss_ps(both), _mm512_broadcastss_ps(_mm_movehdup_ps(both))};
+  return {_mm512_broadcastss_ps(both), _mm512_permutexvar_ps(_mm512_set1_epi32(1), _mm512_castps128_ps512(both))};
 }
 inline F broadcast_half(const std::uint8_t* p) {
   std::uint16_t bits;
