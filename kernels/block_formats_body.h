@@ -10,25 +10,33 @@ constexpr int kChunk = 32;                  // values that expand() gives at onc
 constexpr int kVectors = kChunk / kWidth;   // registers they fill
 constexpr int kHalfVectors = kVectors / 2;  // registers of 16 values
 
-// Each format: kValues and kBytes of a block, and expand(block, s, w) for the s-th run of 32 values of a block.
+// Each format: kValues and kBytes of a block, a Header made once per block, and expand(block, header, s, w) for the
+// s-th run of 32 values of a block.
+
+struct NoHeader {
+  inline void read(const std::uint8_t*) {}
+};
 
 struct F32Format {
   static constexpr int kValues = kChunk, kBytes = 4 * kChunk;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     for (int j = 0; j < kVectors; ++j) w[j] = load(reinterpret_cast<const float*>(block) + j * kWidth);
   }
 };
 
 struct F16Format {
   static constexpr int kValues = kChunk, kBytes = 2 * kChunk;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     for (int j = 0; j < kVectors; ++j) w[j] = load_f16(reinterpret_cast<const std::uint16_t*>(block) + j * kWidth);
   }
 };
 
 struct Bf16Format {
   static constexpr int kValues = kChunk, kBytes = 2 * kChunk;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     for (int j = 0; j < kVectors; ++j) w[j] = load_bf16(reinterpret_cast<const std::uint16_t*>(block) + j * kWidth);
   }
 };
@@ -43,7 +51,8 @@ inline void expand_nibbles(const std::uint8_t* nibbles, const NibbleTable& table
 
 struct Q40Format {
   static constexpr int kValues = 32, kBytes = 18;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     const F scale = broadcast_half(block);
     expand_nibbles(block + 2, NibbleTable(scale, mul(scale, set1(-8))), w);
   }
@@ -51,7 +60,8 @@ struct Q40Format {
 
 struct Q41Format {
   static constexpr int kValues = 32, kBytes = 20;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     const HalfPair scale_shift = broadcast_half_pair(block);
     expand_nibbles(block + 4, NibbleTable(scale_shift.a, scale_shift.b), w);
   }
@@ -71,7 +81,8 @@ inline void expand_five_bits(const std::uint8_t* fifth, const std::uint8_t* nibb
 
 struct Q50Format {
   static constexpr int kValues = 32, kBytes = 22;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     const F scale = broadcast_half(block);
     expand_five_bits(block + 2, block + 6, scale, mul(scale, set1(-16)), w);
   }
@@ -79,7 +90,8 @@ struct Q50Format {
 
 struct Q51Format {
   static constexpr int kValues = 32, kBytes = 24;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     const HalfPair scale_shift = broadcast_half_pair(block);
     expand_five_bits(block + 4, block + 8, scale_shift.a, scale_shift.b, w);
   }
@@ -87,39 +99,40 @@ struct Q51Format {
 
 struct Q80Format {
   static constexpr int kValues = 32, kBytes = 34;
-  static inline void expand(const std::uint8_t* block, int, F* w) {
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
     const F scale = broadcast_half(block);
     for (int j = 0; j < kVectors; ++j) w[j] = mul(scale, to_float(load_signed_bytes(block + 2 + j * kWidth)));
   }
 };
 
-// Scale and minimum of the s-th run, 6 bits each, packed in 12 bytes.
-inline void unpack_k_scale(const std::uint8_t* packed, int s, float* scale, float* minimum) {
-  if (s < 4) {
-    *scale = static_cast<float>(packed[s] & 63);
-    *minimum = static_cast<float>(packed[s + 4] & 63);
-  } else {
-    *scale = static_cast<float>((packed[s + 4] & 15) | ((packed[s - 4] >> 6) << 4));
-    *minimum = static_cast<float>((packed[s + 4] >> 4) | ((packed[s] >> 6) << 4));
-  }
-}
-
-struct KScales {
-  F scale, shift;
-  inline KScales(const std::uint8_t* block, int s) {
+// Scale and shift of each of the eight runs. Scales and minimums have 6 bits each, packed in 12 bytes: those of runs 0
+// to 3 are the low 6 bits of bytes 0 to 3 and 4 to 7; of runs 4 to 7 the low 4 bits are the nibbles of bytes 8 to 11
+// and the high 2 bits lie on top of the other runs'.
+struct KHeader {
+  float scale[16], shift[16];  // of run s: scale[s], shift[8 + s]
+  inline void read(const std::uint8_t* block) {
+    std::uint32_t packed[3];
+    __builtin_memcpy(packed, block + 4, 12);
+    const std::uint32_t factors[4] = {
+        packed[0] & 0x3f3f3f3fU, (packed[2] & 0x0f0f0f0fU) | ((packed[0] >> 2) & 0x30303030U), packed[1] & 0x3f3f3f3fU,
+        ((packed[2] >> 4) & 0x0f0f0f0fU) | ((packed[1] >> 2) & 0x30303030U)};
     const HalfPair both = broadcast_half_pair(block);
-    float scale_factor, min_factor;
-    unpack_k_scale(block + 4, s, &scale_factor, &min_factor);
-    scale = mul(both.a, set1(scale_factor));
-    shift = mul(both.b, set1(-min_factor));
+    const F minimum = sub(zero(), both.b);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(factors);
+    for (int i = 0; i < 16; i += kWidth) {
+      const F factor = to_float(load_bytes(bytes + i));
+      store(scale + i, mul(both.a, factor));
+      store(shift + i, mul(minimum, factor));
+    }
   }
 };
 
 struct Q4KFormat {
   static constexpr int kValues = 256, kBytes = 144;
-  static inline void expand(const std::uint8_t* block, int s, F* w) {
-    const KScales scales(block, s);
-    const NibbleTable table(scales.scale, scales.shift);
+  using Header = KHeader;
+  static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
+    const NibbleTable table(set1(header.scale[s]), set1(header.shift[8 + s]));
     const std::uint8_t* nibbles = block + 16 + 32 * (s / 2);
     for (int j = 0; j < kVectors; ++j) {
       const I bytes = load_bytes(nibbles + j * kWidth);
@@ -130,32 +143,38 @@ struct Q4KFormat {
 
 struct Q5KFormat {
   static constexpr int kValues = 256, kBytes = 176;
-  static inline void expand(const std::uint8_t* block, int s, F* w) {
-    const KScales scales(block, s);
+  using Header = KHeader;
+  static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
     const std::uint8_t* nibbles = block + 48 + 32 * (s / 2);
     for (int j = 0; j < kVectors; ++j) {
       const I bytes = load_bytes(nibbles + j * kWidth);
       const I fifth = shift_left_4(bit_and(shift_right(load_bytes(block + 16 + j * kWidth), s), 1));
       const I value = bit_or(s % 2 == 0 ? low_nibbles(bytes) : high_nibbles(bytes), fifth);
-      w[j] = fma(scales.scale, to_float(value), scales.shift);
+      w[j] = fma(set1(header.scale[s]), to_float(value), set1(header.shift[8 + s]));
     }
+  }
+};
+
+struct Q6KHeader {
+  float scale[16];  // of each 16 values
+  inline void read(const std::uint8_t* block) {
+    const F common = broadcast_half(block + 208);
+    for (int i = 0; i < 16; i += kWidth) store(scale + i, mul(common, to_float(load_signed_bytes(block + 192 + i))));
   }
 };
 
 struct Q6KFormat {
   static constexpr int kValues = 256, kBytes = 210;
-  static inline void expand(const std::uint8_t* block, int s, F* w) {
+  using Header = Q6KHeader;
+  static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
     const int half = s / 4, quarter = s % 4;
     const std::uint8_t* low_bits = block + 64 * half + 32 * (quarter % 2);
     const std::uint8_t* high_bits = block + 128 + 32 * half;
-    const auto* factors = reinterpret_cast<const std::int8_t*>(block + 192) + 2 * s;
-    const F scale = broadcast_half(block + 208);
     for (int j = 0; j < kVectors; ++j) {
       const I bytes = load_bytes(low_bits + j * kWidth);
       const I top = shift_left_4(bit_and(shift_right(load_bytes(high_bits + j * kWidth), 2 * quarter), 3));
       const I value = bit_or(quarter < 2 ? low_nibbles(bytes) : high_nibbles(bytes), top);
-      const F factor = mul(scale, set1(static_cast<float>(factors[j * kWidth / 16])));
-      w[j] = mul(factor, sub(to_float(value), set1(32)));
+      w[j] = mul(set1(header.scale[2 * s + j * kWidth / 16]), sub(to_float(value), set1(32)));
     }
   }
 };

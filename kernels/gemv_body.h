@@ -20,6 +20,8 @@ inline void gemv_row_group(const std::uint8_t* rows, std::size_t stride, const f
     // for the next group's bytes in the order they lie in memory.
     const std::uint8_t* ahead = rows + kRows * (stride + b * Format::kBytes);
     for (int i = 0; i < kRows * Format::kBytes; i += 64) prefetch(ahead + i);
+    typename Format::Header headers[kRows];
+    for (int r = 0; r < kRows; ++r) headers[r].read(block + r * stride);
 #pragma GCC unroll 8
     for (int s = 0; s < Format::kValues / kChunk; ++s) {
       F inputs[kVectors];
@@ -28,7 +30,7 @@ inline void gemv_row_group(const std::uint8_t* rows, std::size_t stride, const f
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         F w[kVectors];
-        Format::expand(block + r * stride, s, w);
+        Format::expand(block + r * stride, headers[r], s, w);
         for (int j = 0; j < kVectors; ++j) sums[r] = fma(w[j], inputs[j], sums[r]);
       }
     }
@@ -45,7 +47,9 @@ inline int expand_rest(const std::uint8_t* row, std::size_t n_values, float* res
   alignas(64) std::uint8_t padded[Format::kBytes] = {};
   __builtin_memcpy(padded, row + (n_values - n_rest) * kValueBytes, static_cast<std::size_t>(n_rest) * kValueBytes);
   F w[kVectors];
-  Format::expand(padded, 0, w);
+  typename Format::Header header;
+  header.read(padded);
+  Format::expand(padded, header, 0, w);
   for (int j = 0; j < kVectors; ++j) store(rest + j * kWidth, w[j]);
   return n_rest;
 }
@@ -72,9 +76,12 @@ template <class Format>
 void expand(const std::uint8_t* row, std::size_t n_values, float* out) {
   const std::size_t n_blocks = n_values / Format::kValues;
   for (std::size_t b = 0; b < n_blocks; ++b) {
+    const std::uint8_t* block = row + b * Format::kBytes;
+    typename Format::Header header;
+    header.read(block);
     for (int s = 0; s < Format::kValues / kChunk; ++s) {
       F w[kVectors];
-      Format::expand(row + b * Format::kBytes, s, w);
+      Format::expand(block, header, s, w);
       for (int j = 0; j < kVectors; ++j) store(out + j * kWidth, w[j]);
       out += kChunk;
     }
