@@ -286,6 +286,7 @@ VerifyReport verify(const traces::TraceReader& trace, const VerifyOptions& optio
   list_skipped(present, info.levels.tokens, report.skipped);
 
   const traces::TraceStatus status = trace.status();
+  report.complete = status.complete;
   Check finite{"values met while recording are finite", 1, 0, 0, 0, std::nullopt, ""};
   if (status.nan_count > 0) {
     finite.outside = 1;

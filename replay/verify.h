@@ -34,6 +34,7 @@ struct VerifyReport {
   std::uint32_t n_rows_present = 0;  ///< rows that have statistics or attention
   std::vector<Check> checks;
   std::vector<std::string> skipped;  ///< one line per check that a missing level or row prevents
+  bool complete = false;             ///< the writer finished the file; an unfinished one is checked as far as it goes
 
   bool passed() const;
 };

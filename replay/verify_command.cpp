@@ -57,6 +57,7 @@ void print_json(const std::string& path, const VerifyReport& report) {
   }
   const nlohmann::ordered_json all = {{"trace", path},
                                       {"passed", report.passed()},
+                                      {"complete", report.complete},
                                       {"rows_checked", report.n_rows},
                                       {"rows_present", report.n_rows_present},
                                       {"checks", checks},
