@@ -1,13 +1,22 @@
 #include "replay/column_views.h"
 
+#include <algorithm>
+
+#include "kernels/retained_mass.h"
+
 namespace kvwave::replay {
 
 ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency)
     : heads(sequence.n_kv_heads) {
   for (const LayerResidency& found : residency) counts.push_back(found.resident_counts(sequence));
   for (std::size_t h = 0; h < heads.size(); ++h) {
-    for (const LayerResidency& found : residency) {
-      heads[h].evicted_at.push_back(found.evicted_at.data() + h * sequence.n_positions);
+    heads[h].n_simulations = sweep.n_simulations();
+    for (std::size_t first = 0; first < residency.size(); first += kernels::kWordConfigs) {
+      std::vector<const std::int32_t*> evicted_at;
+      for (std::size_t c = first; c < std::min<std::size_t>(residency.size(), first + kernels::kWordConfigs); ++c) {
+        evicted_at.push_back(residency[c].evicted_at.data() + h * sequence.n_positions);
+      }
+      heads[h].timelines.emplace_back(evicted_at, sequence.n_positions, sequence.n_steps());
     }
     for (const std::uint32_t ceiling : sweep.ceilings) {
       const std::uint32_t followed = sweep.configurations[ceiling].simulations.front();

@@ -36,7 +36,7 @@ void evaluate_layer(const LayerTensors& tensors, const Sweep& sweep, std::span<c
       const std::uint32_t first = begin + part * kTaskSteps;
       const std::uint32_t last = std::min(first + kTaskSteps, end);
       task_needed[task].assign(n_positions, -1);
-      evaluators[worker].start(views.heads[kv_head], kv_head, first, last);
+      evaluators[worker].start(views.heads[kv_head], kv_head, first);
       for (std::uint32_t step = first; step < last; step += kTileSteps) {
         recompute_rows(tensors, kv_head, sequence.n_prompt + step, std::min(kTileSteps, last - step), tiles[worker]);
         evaluators[worker].evaluate(tiles[worker], &tensors, scores, task_needed[task]);

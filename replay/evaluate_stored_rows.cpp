@@ -52,7 +52,7 @@ void evaluate_stored_rows(const traces::TraceReader& trace, const Sequence& sequ
       const auto kv_head = static_cast<std::uint32_t>(task % sequence.n_kv_heads);
       spread_rows(std::span(rows).first(end - begin), layer, kv_head, sequence.n_prompt + begin, sequence,
                   tiles[worker], scores[layer]);
-      evaluators[worker].start(views[layer]->heads[kv_head], kv_head, begin, end);
+      evaluators[worker].start(views[layer]->heads[kv_head], kv_head, begin);
       evaluators[worker].evaluate(tiles[worker], nullptr, scores[layer],
                                   std::span(last_needed).subspan(task * n_positions, n_positions));
     });

@@ -22,7 +22,7 @@ std::uint32_t bin_width(std::uint32_t n_steps) {
 double lowest_decile(std::vector<float> values) {
   if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
   const std::size_t n = (values.size() + 9) / 10;
-  std::sort(values.begin(), values.end());
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n - 1), values.end());
   double sum = 0;
   for (std::size_t i = 0; i < n; ++i) sum += values[i];
   return sum / static_cast<double>(n);

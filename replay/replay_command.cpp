@@ -228,7 +228,8 @@ Report run(const Arguments& arguments) {
     const auto progress = [&](std::uint64_t done, std::uint64_t total) {
       bar.update(done * traces[t].shape().n_layers / total, fmt::format("{} of {}", done, total));
     };
-    entry.replay = replay_trace(traces[t], arguments.request, demand, arguments.options, pool, progress);
+    entry.replay =
+        replay_trace(traces[t], key_of(hashes[t]), arguments.request, demand, arguments.options, pool, progress);
     entry.summaries = summarise(*entry.replay->sums, entry.replay->sweep, entry.value_bytes);
     report.traces.push_back(std::move(entry));
   }

@@ -37,11 +37,11 @@ std::vector<std::uint32_t> clairvoyant_positions(const Sweep& sweep, const Seque
 }
 
 std::vector<LayerResidency> simulate_all(const Sweep& sweep, const Sequence& sequence, std::uint32_t layer,
-                                         const StatisticsSource& source, std::uint64_t key, kernels::ThreadPool& pool,
-                                         std::vector<StatisticsScratch>& scratch) {
+                                         const StatisticsSource& source, std::uint64_t trace_key,
+                                         kernels::ThreadPool& pool, std::vector<StatisticsScratch>& scratch) {
   std::vector<LayerResidency> residency(sweep.simulations.size());
   pool.parallel_for(residency.size(), [&](std::size_t i, unsigned worker) {
-    residency[i] = simulate_layer(sweep.simulations[i], sequence, layer, source, key, scratch[worker]);
+    residency[i] = simulate_layer(sweep.simulations[i], sequence, layer, source, trace_key, scratch[worker]);
   });
   return residency;
 }
@@ -69,13 +69,13 @@ Sequence sequence_of(const traces::TraceReader& trace) {
   return sequence;
 }
 
-std::uint64_t trace_key(const std::string& content_sha256) {
+std::uint64_t key_of(const std::string& content_sha256) {
   return std::stoull(content_sha256.substr(0, 16), nullptr, 16);
 }
 
-std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, SweepRequest request,
-                                          std::span<const double> demand, const ReplayOptions& options,
-                                          kernels::ThreadPool& pool,
+std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std::uint64_t trace_key,
+                                          SweepRequest request, std::span<const double> demand,
+                                          const ReplayOptions& options, kernels::ThreadPool& pool,
                                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   auto replay = std::make_unique<TraceReplay>();
   const Sequence sequence = replay->sequence = sequence_of(trace);
@@ -94,13 +94,12 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, Swee
     metrics.error = false;
   }
   replay->sums = std::make_unique<MetricSums>(sequence, replay->sweep, metrics, options.keep_details);
-  const std::uint64_t key = trace_key(trace.content_sha256());
   const std::vector<std::uint32_t> wanted = clairvoyant_positions(replay->sweep, sequence);
   std::vector<StatisticsScratch> scratch(pool.size());
 
   if (!has_qkv) {
     for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
-      replay->residency.push_back(simulate_all(replay->sweep, sequence, layer, {}, key, pool, scratch));
+      replay->residency.push_back(simulate_all(replay->sweep, sequence, layer, {}, trace_key, pool, scratch));
     }
     const auto start = Clock::now();
     const auto report = [&](std::uint32_t steps) {
@@ -119,7 +118,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, Swee
     auto start = Clock::now();
     const FutureMass future(tensors, wanted, pool);
     std::vector<LayerResidency> residency =
-        simulate_all(replay->sweep, sequence, layer, {&tensors, &future}, key, pool, scratch);
+        simulate_all(replay->sweep, sequence, layer, {&tensors, &future}, trace_key, pool, scratch);
     replay->simulate_seconds += seconds_since(start);
     start = Clock::now();
     evaluate_layer(tensors, replay->sweep, residency, metrics, pool, *replay->sums);

@@ -41,18 +41,18 @@ class Interrupted : public std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
 
-/// `progress(done, total)`: layers (or steps, for stored rows). Uses level qkv; without it the attention level serves
-/// strategies that need positions only, and the clairvoyant control is left out.
+/// `trace_key`: key_of() its content hash. `progress(done, total)`: layers (or steps, for stored rows). Uses level qkv;
+/// without it the attention level serves strategies that need positions only, and the clairvoyant control is left out.
 /// Throws MissingLevel (naming the strategy), NothingToCompute, BadBudget, MissingProfile, CorruptTrace, Interrupted.
-std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, SweepRequest request,
-                                          std::span<const double> demand, const ReplayOptions& options,
-                                          kernels::ThreadPool& pool,
+std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std::uint64_t trace_key,
+                                          SweepRequest request, std::span<const double> demand,
+                                          const ReplayOptions& options, kernels::ThreadPool& pool,
                                           const std::function<void(std::uint64_t, std::uint64_t)>& progress);
 
 /// Sizes of the valid part of a trace.
 Sequence sequence_of(const traces::TraceReader& trace);
 
 /// Key of random streams: the first 8 bytes of a content hash of 64 hex digits.
-std::uint64_t trace_key(const std::string& content_sha256);
+std::uint64_t key_of(const std::string& content_sha256);
 
 }  // namespace kvwave::replay

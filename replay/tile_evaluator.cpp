@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/output_distance.h"
 #include "kernels/retained_mass.h"
 #include "kernels/weighted_values.h"
 
@@ -16,35 +17,18 @@ using kernels::kWordConfigs;
 // digits that the division by the mass then magnifies.
 constexpr float kLeastMassForDifference = 0.25F;
 
-// |scale * (a - b) - reference|^2 (b may be null), over a multiple of 16 channels.
-float square_distance(const float* a, const float* b, float scale, const float* reference, std::uint32_t width) {
-  float part[16] = {};
-  for (std::uint32_t c = 0; c < width; c += 16) {
-    for (std::uint32_t i = 0; i < 16; ++i) {
-      const float difference = scale * (b != nullptr ? a[c + i] + b[c + i] : a[c + i]) - reference[c + i];
-      part[i] += difference * difference;
-    }
-  }
-  return std::accumulate(part, part + 16, 0.0F);
-}
-
 float inverse_or_zero(float mass) {
   return mass > 0 ? 1.0F / mass : 0.0F;
 }
 
 }  // namespace
 
-void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin,
-                          std::uint32_t end) {
+void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin) {
   residency_ = &residency;
   kv_head_ = kv_head;
-  const std::size_t n = residency.evicted_at.size();
-  groups_.resize((n + kWordConfigs - 1) / kWordConfigs);
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    const std::size_t first = g * kWordConfigs;
-    groups_[g].start(std::span(residency.evicted_at).subspan(first, std::min<std::size_t>(kWordConfigs, n - first)),
-                     sequence_.n_positions, static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
-  }
+  groups_.resize(residency.timelines.size());
+  positions_.resize(groups_.size());
+  for (std::size_t g = 0; g < groups_.size(); ++g) groups_[g].start(residency.timelines[g], begin);
 }
 
 void TileEvaluator::evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
@@ -92,13 +76,14 @@ void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors&
   output_.resize(std::size_t{tile.used_lanes()} * width);
   kernels::weighted_values(tile.prob.data(), tile.shape.n_lanes, tile.used_lanes(), all_, tensors.values(kv_head_),
                            width, output_);
-  const std::vector<float> origin(width, 0.0F);
+  base_.assign(output_.size(), 0.0F);
+  column_mass_.assign(tile.used_lanes(), 0.0F);
+  distance_.resize(tile.used_lanes());
+  kernels::square_distances(base_, 0.0F, base_, column_mass_, output_, width, distance_);  // |0 - o|^2
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
-    const std::uint32_t position = tile.first_position + lane / tile.group;
-    const std::uint32_t step = position - sequence_.n_prompt;
-    scores.square_output(q_head_of(lane), step) =
-        square_distance(output_.data() + std::size_t{lane} * width, nullptr, 1.0F, origin.data(), width);
-    scores.max_value(q_head_of(lane), step) = tensors.max_value_norm(kv_head_, position);
+    scores.square_output(q_head_of(lane), step_of(tile, lane)) = distance_[lane];
+    scores.max_value(q_head_of(lane), step_of(tile, lane)) =
+        tensors.max_value_norm(kv_head_, tile.first_position + lane / tile.group);
   }
 }
 
@@ -106,19 +91,20 @@ void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors&
 void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
                                   LayerScores& scores) {
   const auto first_column = static_cast<std::uint32_t>(group_index * kWordConfigs);
-  const std::uint32_t n_columns =
-      std::min(kWordConfigs, static_cast<std::uint32_t>(residency_->evicted_at.size()) - first_column);
+  const std::uint32_t n_columns = residency_->timelines[group_index].n_columns();
   VisibilityWords& visibility = groups_[group_index];
-  const auto first_step = static_cast<std::int32_t>(tile.first_position - sequence_.n_prompt);
-  const std::int32_t end_step = first_step + static_cast<std::int32_t>(tile.n_rows);
-  for (std::int32_t step = first_step; step < end_step;) {
+  const std::uint32_t first_step = step_of(tile, 0), end_step = first_step + tile.n_rows;
+  for (std::uint32_t step = first_step; step < end_step;) {
     visibility.advance(step);
-    const std::int32_t next = visibility.next_change(end_step);
-    const Segment segment{static_cast<std::uint32_t>(step - first_step), static_cast<std::uint32_t>(next - step)};
+    const std::uint32_t next = visibility.next_change(end_step);
+    const Segment segment{step - first_step, next - step};
     const std::uint32_t n_positions = tile.first_position + segment.first_row + segment.n_rows;
     const std::span<const std::uint64_t> words = visibility.words().first(n_positions);
     measure_mass(tile, segment, words, first_column, n_columns, scores);
-    if (metrics_.error) measure_error(tile, segment, words, first_column, n_columns, *tensors, scores);
+    if (metrics_.error) {
+      positions_[group_index].update(words, n_columns, visibility.generation());
+      measure_error(tile, segment, positions_[group_index], first_column, n_columns, *tensors, scores);
+    }
     step = next;
   }
 }
@@ -131,7 +117,7 @@ void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& seg
   mass_.resize(std::size_t{n_lanes} * kWordConfigs);
   const auto for_each_line = [&](auto&& put) {
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
+      const std::uint32_t step = step_of(tile, first_lane + lane);
       put(first_lane + lane, step, mass_.data() + std::size_t{lane} * kWordConfigs);
     }
   };
@@ -151,53 +137,40 @@ void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& seg
 
 // Positions that every column sees are summed once. A column then adds what else it sees, or takes what it does not see
 // out of the full output, whichever is less.
-void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment,
-                                  std::span<const std::uint64_t> words, std::uint32_t first_column,
-                                  std::uint32_t n_columns, const LayerTensors& tensors, LayerScores& scores) {
+void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment, const SeenPositions& positions,
+                                  std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
+                                  LayerScores& scores) {
   const std::uint32_t width = tensors.value_width();
   const std::uint32_t first_lane = segment.first_row * tile.group;
   const std::uint32_t n_lanes = segment.n_rows * tile.group;
   const float* const prob = tile.prob.data() + first_lane;
   const std::span<const float> values = tensors.values(kv_head_);
-  const std::uint64_t everybody = n_columns == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns) - 1;
-  list_.clear();
-  mixed_.clear();
-  unseen_.clear();
-  for (std::uint32_t i = 0; i < words.size(); ++i) {
-    (words[i] == everybody ? list_ : words[i] == 0 ? unseen_ : mixed_).push_back(i);
-  }
-  base_.resize(std::size_t{n_lanes} * width);
-  partial_.resize(base_.size());
-  kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, list_, values, width, base_);
+  const std::span<const float> full =
+      std::span(output_).subspan(std::size_t{first_lane} * width, std::size_t{n_lanes} * width);
+  base_.resize(full.size());
+  partial_.resize(full.size());
+  column_mass_.resize(n_lanes);
+  distance_.resize(n_lanes);
+  kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, positions.common(), values, width, base_);
 
   for (std::uint32_t c = 0; c < n_columns; ++c) {
-    const auto sees = [&](std::uint32_t position) { return (words[position] >> c & 1U) != 0; };
-    std::size_t n_seen = 0;
-    for (const std::uint32_t position : mixed_) n_seen += sees(position) ? 1 : 0;
-    const std::size_t n_hidden = mixed_.size() - n_seen + unseen_.size();
-    if (n_hidden == 0) continue;  // sees the whole row: no error
+    if (positions.hidden(c).empty()) continue;  // sees the whole row: no error
     float least_mass = 1.0F;
-    const auto mass_of = [&](std::uint32_t lane) {
-      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
-      return scores.mass(q_head_of(lane), step)[first_column + c];
-    };
-    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) least_mass = std::min(least_mass, mass_of(lane));
-    const bool from_full = n_hidden < n_seen && least_mass >= kLeastMassForDifference;
-    list_.clear();
-    for (const std::uint32_t position : mixed_) {
-      if (sees(position) != from_full) list_.push_back(position);
-    }
-    if (from_full) list_.insert(list_.end(), unseen_.begin(), unseen_.end());
-    kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, list_, values, width, partial_);
-    if (from_full) {
-      for (float& x : partial_) x = -x;
-    }
-    const float* const start = from_full ? output_.data() + std::size_t{first_lane} * width : base_.data();
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      const std::uint32_t step = tile.first_position + (first_lane + lane) / tile.group - sequence_.n_prompt;
-      scores.square_error(q_head_of(lane), step)[first_column + c] = square_distance(
-          start + std::size_t{lane} * width, partial_.data() + std::size_t{lane} * width,
-          inverse_or_zero(mass_of(lane)), output_.data() + std::size_t{first_lane + lane} * width, width);
+      const std::uint32_t of = first_lane + lane;
+      const float mass = scores.mass(q_head_of(of), step_of(tile, of))[first_column + c];
+      least_mass = std::min(least_mass, mass);
+      column_mass_[lane] = inverse_or_zero(mass);
+    }
+    const bool from_full =
+        positions.hidden(c).size() < positions.seen(c).size() && least_mass >= kLeastMassForDifference;
+    kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, from_full ? positions.hidden(c) : positions.seen(c),
+                             values, width, partial_);
+    kernels::square_distances(from_full ? full : base_, from_full ? -1.0F : 1.0F, partial_, column_mass_, full, width,
+                              distance_);
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+      const std::uint32_t of = first_lane + lane;
+      scores.square_error(q_head_of(of), step_of(tile, of))[first_column + c] = distance_[lane];
     }
   }
 }
@@ -206,11 +179,10 @@ void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& se
 void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
                                     LayerScores& scores) {
   const std::uint32_t n_lanes = tile.shape.n_lanes;
-  const auto column = static_cast<std::uint32_t>(residency_->evicted_at.size() + index);
-  const auto step_of = [&](std::uint32_t lane) { return tile.first_position + lane / tile.group - sequence_.n_prompt; };
+  const auto column = static_cast<std::uint32_t>(residency_->n_simulations + index);
   k_.assign(n_lanes, 1);
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
-    k_[lane] = std::min(residency_->ceiling_counts[index][step_of(lane)], tile.n_visible[lane]);
+    k_[lane] = std::min(residency_->ceiling_counts[index][step_of(tile, lane)], tile.n_visible[lane]);
   }
   value_.resize(n_lanes);
   n_greater_.resize(n_lanes);
@@ -227,21 +199,26 @@ void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t ind
     }
   }
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
-    scores.mass(q_head_of(lane), step_of(lane))[column] = static_cast<float>(mass[lane]);
+    scores.mass(q_head_of(lane), step_of(tile, lane))[column] = static_cast<float>(mass[lane]);
     if (metrics_.recall) {
       const double size = std::min(kRecallSize, tile.n_visible[lane]);
-      scores.recall(q_head_of(lane), step_of(lane))[column] = static_cast<float>(std::min(1.0, k_[lane] / size));
+      scores.recall(q_head_of(lane), step_of(tile, lane))[column] = static_cast<float>(std::min(1.0, k_[lane] / size));
     }
   }
   if (!metrics_.error) return;
   const std::uint32_t width = tensors->value_width();
   partial_.resize(std::size_t{tile.used_lanes()} * width);
   kernels::weighted_values(kept_.data(), n_lanes, tile.used_lanes(), all_, tensors->values(kv_head_), width, partial_);
+  base_.assign(partial_.size(), 0.0F);
+  column_mass_.resize(tile.used_lanes());
+  distance_.resize(tile.used_lanes());
+  for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
+    column_mass_[lane] = inverse_or_zero(static_cast<float>(mass[lane]));
+  }
+  kernels::square_distances(base_, 1.0F, partial_, column_mass_, output_, width, distance_);
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     if (k_[lane] == tile.n_visible[lane]) continue;  // the whole row: no error
-    scores.square_error(q_head_of(lane), step_of(lane))[column] = square_distance(
-        partial_.data() + std::size_t{lane} * width, nullptr, inverse_or_zero(static_cast<float>(mass[lane])),
-        output_.data() + std::size_t{lane} * width, width);
+    scores.square_error(q_head_of(lane), step_of(tile, lane))[column] = distance_[lane];
   }
 }
 

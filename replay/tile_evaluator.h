@@ -7,6 +7,7 @@
 
 #include "replay/layer_tensors.h"
 #include "replay/query_tile.h"
+#include "replay/seen_positions.h"
 #include "replay/tile_scores.h"
 #include "replay/visibility.h"
 
@@ -14,7 +15,8 @@ namespace kvwave::replay {
 
 /// What the columns of one KV head hold over time.
 struct HeadResidency {
-  std::vector<const std::int32_t*> evicted_at;       ///< [n_simulations] -> [P]
+  std::uint32_t n_simulations = 0;
+  std::vector<VisibilityTimeline> timelines;         ///< of 64 simulations each
   std::vector<const std::uint32_t*> ceiling_counts;  ///< [n_ceilings] -> [n_steps] entries the ceiling may pick
 };
 
@@ -23,8 +25,8 @@ class TileEvaluator {
  public:
   TileEvaluator(const Sequence& sequence, const Metrics& metrics) : sequence_(sequence), metrics_(metrics) {}
 
-  /// Steps [begin, end) of `kv_head` will follow. `residency` must outlive the calls.
-  void start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin, std::uint32_t end);
+  /// Steps from `begin` on of `kv_head` will follow. `residency` must outlive the calls.
+  void start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin);
 
   /// `tensors` gives values and may be null when metrics.error is off. last_needed[i] becomes the latest step in which
   /// a row of the group gave position i more than kNeededShare (unchanged otherwise); empty when recall is off.
@@ -42,24 +44,28 @@ class TileEvaluator {
                      LayerScores& scores);
   void measure_mass(const ProbabilityTile& tile, const Segment& segment, std::span<const std::uint64_t> words,
                     std::uint32_t first_column, std::uint32_t n_columns, LayerScores& scores);
-  void measure_error(const ProbabilityTile& tile, const Segment& segment, std::span<const std::uint64_t> words,
+  void measure_error(const ProbabilityTile& tile, const Segment& segment, const SeenPositions& positions,
                      std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
                      LayerScores& scores);
   void measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
                        LayerScores& scores);
   void full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores);
+  std::uint32_t step_of(const ProbabilityTile& tile, std::uint32_t lane) const {
+    return tile.first_position + lane / tile.group - sequence_.n_prompt;
+  }
   std::uint32_t q_head_of(std::uint32_t lane) const { return kv_head_ * sequence_.group() + lane % sequence_.group(); }
 
   const Sequence sequence_;
   const Metrics metrics_;
   const HeadResidency* residency_ = nullptr;
   std::uint32_t kv_head_ = 0;
-  std::vector<VisibilityWords> groups_;  // 64 simulations each
+  std::vector<VisibilityWords> groups_;   // 64 simulations each
+  std::vector<SeenPositions> positions_;  // of each group
   // scratch
   std::vector<double> mass_;
   std::vector<float> marked_, kept_;
-  std::vector<std::uint32_t> k_, n_greater_, all_, mixed_, unseen_, list_;
-  std::vector<float> value_, output_, base_, partial_;
+  std::vector<std::uint32_t> k_, n_greater_, all_;
+  std::vector<float> value_, output_, base_, partial_, column_mass_, distance_;
 };
 
 }  // namespace kvwave::replay
