@@ -99,5 +99,15 @@ TEST_F(ModelCommands, info_says_what_it_cannot_use_and_still_describes_the_rest)
   expect_refusal(run({"info", odd, "--positions", "0"}), 2, "--positions");
 }
 
+TEST_F(ModelCommands, the_environment_lowers_the_cpu_path_and_mistakes_in_it_are_named) {
+  ::setenv("KVWAVE_SIMD", "baseline", 1);
+  const Outcome lowered = run({"info", model(), "--json", "--quick"});
+  ::setenv("KVWAVE_SIMD", "sse9", 1);
+  const Outcome mistaken = run({"info", model(), "--json", "--quick"});
+  ::unsetenv("KVWAVE_SIMD");
+  EXPECT_EQ(nlohmann::json::parse(lowered.out).at("cpu_path"), "baseline");
+  expect_refusal(mistaken, 1, "KVWAVE_SIMD: expected baseline, avx2 or avx512, got 'sse9'");
+}
+
 }  // namespace
 }  // namespace kvwave::cli_testing
