@@ -8,6 +8,7 @@ export KVWAVE_MODEL="${KVWAVE_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/kvwave/Smol
 cmake --build "build/$preset" -j "${KVWAVE_JOBS:-$(nproc)}"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp:history_size=4:halt_on_error=1"
 # A kernel that randomises too many address bits stops ThreadSanitizer before main(): run without randomisation there.
 wrap=()
