@@ -10,13 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "capture/text_hash.h"
+
 namespace kvwave::capture {
 
-/// Lets a map of strings be searched by a view.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
 using PieceIds = std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>>;
 
 class Bpe {

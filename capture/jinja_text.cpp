@@ -20,10 +20,15 @@ void strip_indent(std::string& text) {
   if (end == 0 || text[end - 1] == '\n') text.resize(end);
 }
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
+// In one pass: a template may be as long as its file.
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  for (std::size_t at = text.find(from); at != std::string_view::npos; at = text.find(from)) {
+    out += text.substr(0, at);
+    out += to;
+    text.remove_prefix(at + from.size());
   }
+  return out += text;
 }
 
 /// Reads a template once from left to right.
@@ -106,11 +111,8 @@ class Normaliser {
 }  // namespace
 
 std::string normalise_jinja(std::string_view text) {
-  std::string out = Normaliser(text).run();
-  replace_all(out, "'+'", "");
-  replace_all(out, "message.role", "message['role']");
-  replace_all(out, "message.content", "message['content']");
-  return out;
+  const std::string joined = replace_all(Normaliser(text).run(), "'+'", "");
+  return replace_all(replace_all(joined, "message.role", "message['role']"), "message.content", "message['content']");
 }
 
 }  // namespace kvwave::capture

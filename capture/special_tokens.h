@@ -4,16 +4,20 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
+
+#include "capture/text_hash.h"
 
 namespace kvwave::capture {
 
 class SpecialTokens {
  public:
   /// `always`: matched in any text (user-defined tokens); the others only where special tokens are asked for.
-  void add(std::string text, std::int32_t id, bool always);
+  void add(std::string_view text, std::int32_t id, bool always);
 
   struct Match {
     std::size_t begin = 0, length = 0;
@@ -24,11 +28,11 @@ class SpecialTokens {
 
  private:
   struct Token {
-    std::string text;
     std::int32_t id = 0;
     bool always = false;
   };
-  std::array<std::vector<Token>, 256> by_first_byte_;  // longest first
+  std::unordered_map<std::string, Token, TextHash, std::equal_to<>> tokens_;
+  std::array<std::vector<std::size_t>, 256> lengths_;  // by first byte: the lengths that occur, longest first
 };
 
 }  // namespace kvwave::capture

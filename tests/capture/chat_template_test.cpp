@@ -67,6 +67,12 @@ TEST(JinjaText, drops_only_what_jinja_drops) {
   EXPECT_EQ(normalise_jinja("{{ \"x y\" + 'z' }}"), "{{'x yz'}}");
 }
 
+TEST(JinjaText, takes_a_template_of_megabytes) {
+  std::string text = "{{'";
+  for (int i = 0; i < (1 << 20); ++i) text += "'+'";
+  EXPECT_EQ(normalise_jinja(text + "'}}"), "{{''}}");
+}
+
 // Ids as llama.cpp and transformers give them for the same prompt.
 TEST(ChatTemplate, smollm_asks_about_pens_in_53_tokens) {
   KVWAVE_REQUIRE_MODEL(path);

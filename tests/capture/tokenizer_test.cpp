@@ -100,6 +100,14 @@ TEST(Tokenizer, whole_pieces_of_llama_bpe_are_never_control_tokens) {
   EXPECT_EQ(tokenizer.encode("stop", true, false), (Ids{stop}));
 }
 
+TEST(Tokenizer, takes_a_vocabulary_of_many_special_tokens) {
+  TokenizerData data = tiny_data();
+  for (int i = 0; i < 200000; ++i) add_piece(data, "<" + std::to_string(i) + ">", 3);
+  const Tokenizer tokenizer(data);
+  EXPECT_EQ(tokenizer.encode("<1><199999>", true, false).size(), 2U);
+  EXPECT_EQ(tokenizer.encode(std::string(20000, '<'), true, false).size(), 20000U);
+}
+
 TEST(Tokenizer, takes_a_word_of_a_megabyte) {
   const Tokenizer tokenizer(tiny_data());
   std::string text;
