@@ -2,9 +2,13 @@
 
 #include <bit>
 
+#include "traces/half_float_f16c.h"
+
 namespace kvwave::traces {
 
-void widen_halves(const std::uint16_t* __restrict in, std::size_t count, float* __restrict out) {
+namespace {
+
+void widen_portably(const std::uint16_t* __restrict in, std::size_t count, float* __restrict out) {
   constexpr std::uint32_t kExponent = 0x7C00U << 13;
   constexpr std::uint32_t kRebias = (127U - 15U) << 23;
   constexpr float kSubnormal = std::bit_cast<float>((127U - 14U) << 23);  // 2^-14, the smallest normal half
@@ -18,6 +22,14 @@ void widen_halves(const std::uint16_t* __restrict in, std::size_t count, float* 
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude + kRebias + (1U << 23)) - kSubnormal);
     out[i] = std::bit_cast<float>((exponent == 0 ? tiny : normal) | sign);
   }
+}
+
+}  // namespace
+
+void widen_halves(const std::uint16_t* in, std::size_t count, float* out) {
+  static const bool fast = has_f16c();
+  const std::size_t done = fast ? widen_halves_f16c(in, count, out) : 0;
+  widen_portably(in + done, count - done, out + done);
 }
 
 }  // namespace kvwave::traces

@@ -1,5 +1,6 @@
 // Row reads of TraceReader: bytes come from ColumnReader, values are checked here before anyone computes with them.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string_view>
@@ -15,10 +16,13 @@ namespace {
 
 /// Index of the first value that is NaN or infinite, or values.size().
 std::size_t first_not_finite(std::span<const float> values) {
-  // Summing x * 0 is branch-free and vectorises; it is 0 unless some x is not finite.
-  float sum = 0;
-  for (const float value : values) sum += value * 0.0F;
-  if (sum == 0.0F) return values.size();
+  // NaN and infinity have all exponent bits set; without branches, compilers turn this into vector code.
+  constexpr std::uint32_t kExponent = 0x7F800000;
+  std::uint32_t found_any = 0;
+  for (const float value : values) {
+    found_any |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
+  }
+  if (found_any == 0) return values.size();
   const auto found = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
   return static_cast<std::size_t>(found - values.begin());
 }
