@@ -102,7 +102,7 @@ TEST(Tokenizer, whole_pieces_of_llama_bpe_are_never_control_tokens) {
 
 TEST(Tokenizer, takes_a_vocabulary_of_many_special_tokens) {
   TokenizerData data = tiny_data();
-  for (int i = 0; i < 200000; ++i) add_piece(data, "<" + std::to_string(i) + ">", 3);
+  for (int i = 0; i < 200000; ++i) add_piece(data, std::string("<").append(std::to_string(i)).append(">"), 3);
   const Tokenizer tokenizer(data);
   EXPECT_EQ(tokenizer.encode("<1><199999>", true, false).size(), 2U);
   EXPECT_EQ(tokenizer.encode(std::string(20000, '<'), true, false).size(), 20000U);
