@@ -130,7 +130,7 @@ std::uint32_t RowAnalyser::read(std::span<const float> attn_prob) {
   return 0;
 }
 
-RowAnalyser::Cut RowAnalyser::cut(std::uint64_t target, Walk& walk) const {
+RowAnalyser::Cut RowAnalyser::cut(std::uint64_t target, Walk& walk) {
   Walk place = walk;  // a local stays in registers
   while (place.sum + bucket_sum_[place.bucket] < target) {
     place.sum += bucket_sum_[place.bucket];
@@ -144,7 +144,7 @@ RowAnalyser::Cut RowAnalyser::cut(std::uint64_t target, Walk& walk) const {
   return {walk.count + at.taken, at.threshold, at.ties_taken, at.ties};
 }
 
-void RowAnalyser::demand(std::span<const double> rho, std::span<std::uint32_t> out) const {
+void RowAnalyser::demand(std::span<const double> rho, std::span<std::uint32_t> out) {
   assert(rho.size() == out.size());
   Walk walk{top_bucket_, 0, 0};
   for (std::size_t i = 0; i < rho.size(); ++i) {

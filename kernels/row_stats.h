@@ -34,7 +34,7 @@ class RowAnalyser {
 
   /// out[i] = N(rho[i]): the smallest number of positions whose attn_prob sum to at least rho[i]; the row's length when
   /// even all do not reach it, or when the row has bad entries. rho ascending in (0, 1].
-  void demand(std::span<const double> rho, std::span<std::uint32_t> out) const;
+  void demand(std::span<const double> rho, std::span<std::uint32_t> out);
   /// All NaN when the row has bad entries.
   RowStats stats(std::uint32_t n_sink, std::uint32_t n_recent) const;
 
@@ -57,7 +57,7 @@ class RowAnalyser {
     std::uint32_t bucket = 0, count = 0;
     std::uint64_t sum = 0;
   };
-  Cut cut(std::uint64_t target, Walk& walk) const;
+  Cut cut(std::uint64_t target, Walk& walk);
 
   std::span<const float> row_;
   std::uint32_t invalid_ = 0;
@@ -68,7 +68,7 @@ class RowAnalyser {
   std::vector<std::uint16_t> bucket_;        // of each position, padded to whole blocks
   std::vector<std::uint64_t> bucket_sum_;    // [buckets] exact sums, multiples of 2^-42
   std::vector<std::uint32_t> bucket_count_;  // [buckets]
-  mutable std::vector<std::uint32_t> candidate_;
+  std::vector<std::uint32_t> candidate_;     // members of one bucket
   std::vector<float> kept_;
 };
 

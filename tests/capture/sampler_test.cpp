@@ -39,7 +39,7 @@ TEST(Sampler, frequencies_follow_the_softmax_at_that_temperature) {
   const std::vector<float> logits = {1.0F, 0.0F, 2.0F, -1.0F};
   constexpr double kTemperature = 0.7;
   Sampler sampler({.temperature = kTemperature, .top_p = 1.0, .seed = 42}, kNoneBanned);
-  constexpr int kSteps = 40000;
+  constexpr int kSteps = 10000;
   std::vector<int> count(logits.size());
   for (std::uint64_t step = 0; step < kSteps; ++step) ++count[static_cast<std::size_t>(sampler.choose(logits, step))];
   double total = 0;
