@@ -1,5 +1,5 @@
-// IEEE binary16 and bfloat16 conversions, scalar and in bulk. Bulk forms use F16C where the CPU has it; every path gives
-// the same bits.
+// IEEE binary16 and bfloat16 conversions, scalar and in bulk. Bulk forms use F16C where the CPU has it; every path
+// gives the same bits.
 #pragma once
 
 #include <cstdint>
