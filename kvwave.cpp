@@ -41,7 +41,7 @@ constexpr std::array kCommands = {
     Command{"dump", "print part of a trace as CSV", kvwave::traces::dump_command},
     Command{"repair", "close a killed writer's trace cleanly", kvwave::traces::repair_command},
     Command{"tokenize", "print the token ids of a text", kvwave::capture::tokenize_command},
-    Command{"view", "open the viewer", run_view},
+    Command{"view", "open the viewer (not in this version)", run_view},
 };
 
 void print_usage(std::FILE* out) {
@@ -76,7 +76,7 @@ int run_info(Arguments args) {
 }
 
 int run_view(Arguments) {
-  std::fputs("kvwave view: this build has no viewer (configure with -DKVWAVE_VIEWER=ON)\n", stderr);
+  std::fputs("kvwave view: this version has no viewer yet\n", stderr);
   return ExitCode::kFailure;
 }
 
