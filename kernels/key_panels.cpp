@@ -1,27 +1,51 @@
 #include "kernels/key_panels.h"
 
 #include <cassert>
+#include <xmmintrin.h>
 
 #include "kernels/cpu_features.h"
 #include "kernels/panel_dots_paths.h"
 
 namespace kvwave::kernels {
 
+namespace {
+
+// Four rows of four channels become four channels of four lanes (SSE is part of baseline x86-64).
+void transpose_4x4(const float* const* rows, std::uint32_t channel, float* out) {
+  __m128 a = _mm_loadu_ps(rows[0] + channel), b = _mm_loadu_ps(rows[1] + channel);
+  __m128 c = _mm_loadu_ps(rows[2] + channel), d = _mm_loadu_ps(rows[3] + channel);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(out, a);
+  _mm_storeu_ps(out + kPanelKeys, b);
+  _mm_storeu_ps(out + 2 * kPanelKeys, c);
+  _mm_storeu_ps(out + 3 * kPanelKeys, d);
+}
+
+}  // namespace
+
 void KeyPanels::gather(std::span<const float> keys, std::uint32_t head_dim, std::span<const std::uint32_t> position) {
   n_keys_ = static_cast<std::uint32_t>(position.size());
   head_dim_ = head_dim;
   values_.resize(static_cast<std::size_t>(n_panels()) * head_dim * kPanelKeys);
+  const std::vector<float> nothing(head_dim, 0.0F);
+  const float* rows[kPanelKeys];
   for (std::uint32_t p = 0; p < n_panels(); ++p) {
     float* const out = values_.data() + static_cast<std::size_t>(p) * head_dim * kPanelKeys;
     for (std::uint32_t lane = 0; lane < kPanelKeys; ++lane) {
       const std::uint32_t slot = p * kPanelKeys + lane;
-      if (slot >= n_keys_) {
-        for (std::uint32_t c = 0; c < head_dim; ++c) out[c * kPanelKeys + lane] = 0.0F;
-        continue;
-      }
+      rows[lane] = nothing.data();
+      if (slot >= n_keys_) continue;
       const std::size_t start = static_cast<std::size_t>(position[slot]) * head_dim;
       assert(start + head_dim <= keys.size());
-      for (std::uint32_t c = 0; c < head_dim; ++c) out[c * kPanelKeys + lane] = keys[start + c];
+      rows[lane] = keys.data() + start;
+    }
+    std::uint32_t c = 0;
+    for (; c + 4 <= head_dim; c += 4) {
+      for (std::uint32_t lane = 0; lane < kPanelKeys; lane += 4)
+        transpose_4x4(rows + lane, c, out + c * kPanelKeys + lane);
+    }
+    for (; c < head_dim; ++c) {
+      for (std::uint32_t lane = 0; lane < kPanelKeys; ++lane) out[c * kPanelKeys + lane] = rows[lane][c];
     }
   }
 }

@@ -14,7 +14,7 @@ namespace kvwave::kernels {
 void unit_keys(std::span<const float> keys, std::uint32_t head_dim, std::span<float> unit);
 
 struct RedundancyScratch {
-  std::vector<double> key_sum;
+  std::vector<double> lane_sum, key_sum;
   std::vector<double> column;
   std::vector<std::uint32_t> open_row;
 };

@@ -21,15 +21,15 @@ namespace {
 // column[j] = unit[j] . (sum of all unit keys) - |unit[j]|^2: the column sums of C before any exemption.
 void column_sums(const KeyPanels& panels, RedundancyScratch& scratch) {
   const std::uint32_t d = panels.head_dim();
+  const std::size_t size = std::size_t{d} * kPanelKeys;
+  scratch.lane_sum.assign(size, 0.0);
+  for (std::uint32_t p = 0; p < panels.n_panels(); ++p) {
+    const float* const panel = panels.panel(p);
+    for (std::size_t i = 0; i < size; ++i) scratch.lane_sum[i] += panel[i];
+  }
   std::vector<double>& sum = scratch.key_sum;
   sum.assign(d, 0.0);
-  for (std::uint32_t p = 0; p < panels.n_panels(); ++p) {
-    for (std::uint32_t c = 0; c < d; ++c) {
-      double part = 0;
-      for (std::uint32_t i = 0; i < kPanelKeys; ++i) part += panels.panel(p)[c * kPanelKeys + i];
-      sum[c] += part;
-    }
-  }
+  for (std::size_t i = 0; i < size; ++i) sum[i / kPanelKeys] += scratch.lane_sum[i];
   scratch.column.resize(static_cast<std::size_t>(panels.n_panels()) * kPanelKeys);
   for (std::uint32_t p = 0; p < panels.n_panels(); ++p) {
     double total[kPanelKeys] = {};

@@ -1,6 +1,7 @@
 #include "replay/tile_evaluator.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "kernels/output_distance.h"
@@ -55,6 +56,7 @@ void TileEvaluator::mark_recall(const ProbabilityTile& tile) {
 
 void TileEvaluator::find_needed(const ProbabilityTile& tile, std::span<std::int32_t> last_needed) const {
   const auto first_step = static_cast<std::int32_t>(tile.first_position - sequence_.n_prompt);
+  constexpr auto limit = std::bit_cast<std::int32_t>(kNeededShare);
   std::vector<std::int32_t> step(tile.used_lanes());
   for (std::uint32_t lane = 0; lane < step.size(); ++lane) {
     step[lane] = first_step + static_cast<std::int32_t>(lane / tile.group);
@@ -63,7 +65,8 @@ void TileEvaluator::find_needed(const ProbabilityTile& tile, std::span<std::int3
     const float* const line = tile.prob.data() + std::size_t{i} * tile.shape.n_lanes;
     std::int32_t latest = last_needed[i];
     for (std::size_t lane = 0; lane < step.size(); ++lane) {
-      latest = std::max(latest, line[lane] > kNeededShare ? step[lane] : -1);
+      // Non-negative floats order as their bits do, and whole numbers vectorise.
+      latest = std::max(latest, std::bit_cast<std::int32_t>(line[lane]) > limit ? step[lane] : -1);
     }
     last_needed[i] = latest;
   }
@@ -124,7 +127,7 @@ void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& seg
   kernels::retained_mass(tile.prob.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
   for_each_line([&](std::uint32_t lane, std::uint32_t step, const double* sum) {
     float* const out = scores.mass(q_head_of(lane), step).data() + first_column;
-    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(sum[c]);
+    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(std::min(1.0, sum[c]));
   });
   if (!metrics_.recall) return;
   kernels::retained_mass(marked_.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
@@ -199,7 +202,7 @@ void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t ind
     }
   }
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
-    scores.mass(q_head_of(lane), step_of(tile, lane))[column] = static_cast<float>(mass[lane]);
+    scores.mass(q_head_of(lane), step_of(tile, lane))[column] = static_cast<float>(std::min(1.0, mass[lane]));
     if (metrics_.recall) {
       const double size = std::min(kRecallSize, tile.n_visible[lane]);
       scores.recall(q_head_of(lane), step_of(tile, lane))[column] = static_cast<float>(std::min(1.0, k_[lane] / size));

@@ -1,0 +1,286 @@
+// The command `replay` from recorded files to its table, CSV, manifest and results.h5, and its refusals.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "alloc/error.h"
+#include "kernels/error.h"
+#include "replay/commands.h"
+#include "replay/error.h"
+#include "replay/profile.h"
+#include "replay/sequence.h"
+#include "tests/replay/synthetic_trace.h"
+#include "traces/array_file.h"
+#include "traces/command_line.h"
+#include "traces/error.h"
+
+namespace kvwave::replay {
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+class ReplayCommand : public ::testing::Test {
+ protected:
+  // 300 positions so that triggers every 128 positions fire.
+  std::string trace(const std::string& name, std::uint64_t seed = 1,
+                    const traces::Levels& levels = {.tokens = true, .stats = true, .attention = true, .qkv = true},
+                    const std::string& model = "synthetic", std::uint32_t n_positions = 300) {
+    SyntheticOptions options;
+    options.shape = {.n_layers = 2, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 8};
+    options.n_positions = n_positions;
+    options.seed = seed;
+    options.levels = levels;
+    options.model_name = model;
+    options.model_sha256 = std::string(64, model == "synthetic" ? 'a' : 'c');
+    write_synthetic(folder_ / name, options);
+    return (folder_ / name).string();
+  }
+  std::string file(const std::string& name) const { return (folder_ / name).string(); }
+
+  Outcome run(Words words) {
+    words.push_back("--quiet");
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    Outcome outcome;
+    std::exception_ptr thrown;
+    try {
+      outcome.code = replay_command(words);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    std::fflush(stdout);
+    outcome.out = ::testing::internal::GetCapturedStdout();
+    outcome.err = ::testing::internal::GetCapturedStderr();
+    if (thrown) std::rethrow_exception(thrown);
+    return outcome;
+  }
+  template <class Error>
+  std::string refusal(const Words& words) {
+    try {
+      run(words);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    ADD_FAILURE() << "was not refused as expected";
+    return "";
+  }
+
+  TemporaryFolder folder_;
+};
+
+void expect_contains(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in: " << text;
+}
+
+TEST_F(ReplayCommand, prints_a_table_of_at_most_100_columns_that_says_open_loop) {
+  const Outcome outcome = run({trace("a.h5"), "-b", "32,64"});
+  EXPECT_EQ(outcome.code, traces::kComplete);
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
+  expect_contains(outcome.out, "Open-loop replay");
+  expect_contains(outcome.out, "in-sample profile");
+  expect_contains(outcome.out, "budget 32");
+  for (const char* const name : {"reasonalloc/rkv", "uniform/snapkv", "pyramid/rkv", "full", "ceiling",
+                                 "uniform/oracle", "uniform/streaming", "uniform/random"}) {
+    expect_contains(outcome.out, name);
+  }
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(ReplayCommand, csv_has_the_promised_header_and_one_row_per_kv_head) {
+  run({trace("a.h5"), "-b", "32", "-s", "uniform/rkv:lambda=0.2,window=4", "--no-controls", "--csv", file("a.csv")});
+  std::istringstream lines(contents(file("a.csv")));
+  std::string header, row;
+  std::getline(lines, header);
+  EXPECT_TRUE(
+      header.starts_with("trace,strategy,budget,layer,kv_head,requested,realised_mean,realised_peak,retained_mass,"
+                         "retained_mass_lo,retained_mass_hi,output_error,"));
+  std::getline(lines, row);
+  expect_contains(row, "a.h5,\"uniform/rkv:lambda=0.2,window=4\",32,0,0,32,");
+  int more = 0;
+  while (std::getline(lines, row)) ++more;
+  EXPECT_EQ(more, 3) << "2 layers x 2 KV heads";
+}
+
+TEST_F(ReplayCommand, outputs_are_equal_byte_for_byte_for_any_number_of_threads) {
+  const std::string input = trace("a.h5");
+  for (const std::string threads : {"1", "2", "3"}) {
+    run({input, "-b", "32,48", "--threads", threads, "-o", file(threads + ".h5"), "--csv", file(threads + ".csv"),
+         "--json", file(threads + ".json")});
+  }
+  for (const std::string ending : {".h5", ".csv", ".json"}) {
+    const std::string one = contents(file("1" + ending));
+    EXPECT_GT(one.size(), 1000U);
+    EXPECT_TRUE(one == contents(file("2" + ending))) << ending;
+    EXPECT_TRUE(one == contents(file("3" + ending))) << ending;
+  }
+}
+
+TEST_F(ReplayCommand, results_hold_what_their_specification_lists) {
+  run({trace("a.h5"), trace("b.h5", 2), "-b", "32", "-s", "uniform/rkv", "-s", "reasonalloc/rkv", "-o", file("r.h5")});
+  const traces::ArrayFileReader results(file("r.h5"));
+  EXPECT_EQ(results.text_attribute("/", "format"), "kvwave-results");
+  const std::vector<std::string> strategies = results.strings("/config/strategy");
+  const std::uint64_t n = strategies.size();
+  EXPECT_EQ(n, 7U);
+  EXPECT_EQ(results.strings("/config/kind")[2], "selection") << strategies[2];
+  using Shape = std::vector<std::uint64_t>;
+  for (const std::string trace : {"/trace_0000", "/trace_0001"}) {
+    EXPECT_EQ(results.number_attribute(trace, "n_steps"), 280);
+    EXPECT_EQ(results.shape(trace + "/config_0001/evicted_at"), (Shape{2, 2, 300}));
+    EXPECT_FALSE(results.has(trace + "/config_0002/evicted_at")) << "the full cache evicts nothing";
+    const Shape history = results.shape(trace + "/config_0001/budget");
+    EXPECT_EQ(history, (Shape{results.shape(trace + "/config_0001/refresh_step")[0], 2, 2}));
+    for (const std::string metric : {"retained_mass", "recall_32", "output_error"}) {
+      EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/per_step"), (Shape{n, 280}));
+      EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/per_head"), (Shape{n, 2, 4}));
+      EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/binned"), (Shape{n, 18, 2, 4}));
+    }
+    EXPECT_EQ(results.shape(trace + "/config_0000/resident"), (Shape{18, 2, 2}));
+    const std::vector<std::int32_t> evicted = results.ints(trace + "/config_0000/evicted_at");
+    EXPECT_EQ(evicted[299], kNever);
+    const std::vector<float> mass = results.floats(trace + "/metric/retained_mass/per_step");
+    for (const float m : mass) EXPECT_TRUE(m >= 0 && m <= 1.0001F);
+  }
+}
+
+TEST_F(ReplayCommand, manifest_is_json_with_inputs_settings_and_flags) {
+  run({trace("a.h5"), trace("b.h5", 2), "-b", "32", "-s", "uniform/rkv", "-s", "pyramid/rkv:buffer=16", "--json",
+       file("m.json")});
+  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  EXPECT_EQ(json["kvwave_replay"], 1);
+  EXPECT_EQ(json["traces"].size(), 2U);
+  EXPECT_EQ(json["traces"][0]["content_sha256"].get<std::string>().size(), 64U);
+  EXPECT_TRUE(json["profile"].is_null());
+  const auto& pyramid = json["configurations"][1];
+  EXPECT_EQ(pyramid["baseline"], "uniform/rkv");
+  EXPECT_TRUE(pyramid.contains("confidence_half_width"));
+  const auto& flags = pyramid["flags"];
+  EXPECT_NE(std::find(flags.begin(), flags.end(), "unequal_realised_mean"), flags.end())
+      << "cutting every 16 steps reads less than cutting every 128";
+}
+
+TEST_F(ReplayCommand, marks_a_profile_made_from_the_same_trace) {
+  const std::string a = trace("a.h5"), b = trace("b.h5", 2);
+  ASSERT_EQ(calibrate_command(Words{a, "-o", file("p.json")}), traces::kComplete);
+  const Words base = {"-b", "32", "-s", "reasonalloc/rkv", "--no-controls", "--profile", file("p.json"), "--json", "-"};
+  const auto in_sample = [&](const std::string& input) {
+    Words words = {input};
+    words.insert(words.end(), base.begin(), base.end());
+    return nlohmann::json::parse(run(words).out)["profile"]["in_sample"].get<bool>();
+  };
+  EXPECT_TRUE(in_sample(a));
+  EXPECT_FALSE(in_sample(b));
+}
+
+TEST_F(ReplayCommand, warns_about_a_profile_of_another_model) {
+  const std::string other = trace("other.h5", 3, {}, "another");
+  ASSERT_EQ(calibrate_command(Words{other, "-o", file("p.json")}), traces::kComplete);
+  const Outcome outcome = run({trace("a.h5"), "-b", "32", "-s", "reasonalloc/rkv", "--profile", file("p.json")});
+  expect_contains(outcome.err,
+                  "warning: profile " + file("p.json") + " was made from another, not from the replayed synthetic");
+  expect_contains(outcome.out, "profile of another model");
+}
+
+TEST_F(ReplayCommand, stored_rows_give_bounds_around_the_exact_mass) {
+  const traces::Levels without_qkv{.tokens = true, .stats = true, .attention = true, .qkv = false};
+  const Words rest = {"-b", "32", "-s", "uniform/streaming", "--no-controls", "--csv", "-"};
+  const auto csv = [&](const std::string& input) {
+    Words words = {input};
+    words.insert(words.end(), rest.begin(), rest.end());
+    std::vector<std::vector<double>> rows;
+    std::istringstream lines(run(words).out);
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) {
+      std::istringstream fields(line);
+      std::vector<double> row;
+      for (std::string field; std::getline(fields, field, ',');) row.push_back(std::atof(field.c_str()));
+      rows.push_back(row);
+    }
+    return rows;
+  };
+  const auto exact = csv(trace("exact.h5")), bounds = csv(trace("bounds.h5", 1, without_qkv));
+  ASSERT_EQ(exact.size(), bounds.size());
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_EQ(exact[i][9], exact[i][10]) << "exact rows need no bounds";
+    EXPECT_LT(bounds[i][9], bounds[i][10]);
+    EXPECT_LE(bounds[i][9], exact[i][8] + 1e-6);
+    EXPECT_GE(bounds[i][10], exact[i][8] - 1e-6);
+  }
+}
+
+TEST_F(ReplayCommand, missing_levels_name_the_strategy_and_the_remedy) {
+  const std::string input = trace("a.h5", 1, {.tokens = true, .stats = true, .attention = true, .qkv = false});
+  const std::string message = refusal<traces::MissingLevel>({input, "-b", "32", "-s", "uniform/rkv"});
+  expect_contains(message, "uniform/rkv needs queries and keys");
+  expect_contains(message, "--levels");
+}
+
+TEST_F(ReplayCommand, refuses_bad_budgets) {
+  const std::string input = trace("a.h5");
+  expect_contains(refusal<traces::UsageError>({input, "-b", "0"}), "budget");
+  expect_contains(refusal<traces::UsageError>({input, "-b", "64,-3"}), "-3");
+  expect_contains(refusal<traces::UsageError>({input, "-b", "12x"}), "12x");
+  expect_contains(refusal<alloc::BadBudget>({input, "-b", "8"}), "uniform/rkv at budget 8");
+}
+
+TEST_F(ReplayCommand, refuses_unknown_words_and_suggests_known_ones) {
+  const std::string input = trace("a.h5");
+  expect_contains(refusal<alloc::BadStrategy>({input, "-s", "unifrom/rkv"}), "uniform");
+  expect_contains(refusal<alloc::BadStrategy>({input, "-s", "uniform/rkv:lamda=0.2"}), "lambda");
+  expect_contains(refusal<traces::UsageError>({input, "--metrics", "mass,recal"}), "recall");
+  expect_contains(refusal<traces::UsageError>({input, "--device", "gpu"}), "gpu");
+  expect_contains(refusal<kernels::DeviceUnavailable>({input, "--device", "cuda"}), "CUDA");
+  expect_contains(refusal<traces::UsageError>({}), "at least one trace");
+}
+
+TEST_F(ReplayCommand, refuses_traces_of_different_models) {
+  const std::string message = refusal<UnequalTraces>({trace("a.h5"), trace("b.h5", 2, {}, "another"), "-b", "32"});
+  expect_contains(message, "a.h5");
+  expect_contains(message, "b.h5");
+}
+
+TEST_F(ReplayCommand, refuses_existing_outputs_before_it_starts_to_work) {
+  std::ofstream(file("r.csv")) << "mine";
+  expect_contains(refusal<traces::OutputExists>({file("no_such_trace.h5"), "--csv", file("r.csv")}), "r.csv");
+  EXPECT_EQ(contents(file("r.csv")), "mine");
+  EXPECT_EQ(run({trace("a.h5"), "-b", "32", "--csv", file("r.csv"), "-f"}).code, traces::kComplete);
+  expect_contains(refusal<traces::UsageError>({file("a.h5"), "--csv", file("x"), "--json", file("x")}), "same name");
+}
+
+TEST_F(ReplayCommand, refuses_a_trace_without_decode_steps) {
+  expect_contains(refusal<NothingToCompute>({trace("a.h5", 1, {}, "synthetic", 20), "-b", "32", "-s", "uniform/rkv"}),
+                  "no decode step");
+}
+
+TEST_F(ReplayCommand, a_budget_beyond_the_sequence_is_said_not_averaged) {
+  const Outcome outcome = run({trace("a.h5"), "-b", "4000", "-s", "uniform/rkv"});
+  EXPECT_EQ(outcome.code, traces::kComplete);
+  expect_contains(outcome.out, "budget 4000: no counted step");
+}
+
+TEST_F(ReplayCommand, metrics_that_are_left_out_stay_empty) {
+  const Outcome outcome = run({trace("a.h5"), "-b", "32", "-s", "uniform/rkv", "--metrics", "mass", "--json", "-"});
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_TRUE(json["configurations"][0]["figures"]["output_error"].is_null());
+  EXPECT_TRUE(json["configurations"][0]["figures"]["retained_mass"].is_number());
+}
+
+}  // namespace
+}  // namespace kvwave::replay

@@ -1,0 +1,112 @@
+// What follows from evicted_at alone: visibility words, lists of seen positions and turnover, against plain counting.
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "replay/seen_positions.h"
+#include "replay/turnover.h"
+#include "replay/visibility.h"
+
+namespace kvwave::replay {
+namespace {
+
+constexpr std::uint32_t kPositions = 90, kPrompt = 30, kSteps = kPositions - kPrompt;
+
+// Evictions happen after their position exists; some with the prompt, some never, some after the end.
+std::vector<std::int32_t> random_evictions(std::mt19937& random) {
+  std::vector<std::int32_t> evicted_at(kPositions, kNever);
+  for (std::uint32_t i = 0; i < kPositions; ++i) {
+    const auto born = static_cast<std::int32_t>(i < kPrompt ? 0 : i - kPrompt + 1);
+    if (random() % 3 != 0) evicted_at[i] = born + static_cast<std::int32_t>(random() % 8) * 8;
+  }
+  return evicted_at;
+}
+
+TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
+  const unsigned seed = 61;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const std::size_t n : {1U, 7U, 64U}) {
+    std::vector<std::vector<std::int32_t>> all;
+    std::vector<const std::int32_t*> pointers;
+    for (std::size_t c = 0; c < n; ++c) all.push_back(random_evictions(random));
+    for (const auto& evicted_at : all) pointers.push_back(evicted_at.data());
+    const VisibilityTimeline timeline(pointers, kPositions, kSteps);
+    VisibilityWords words;
+    SeenPositions seen;
+    for (const std::uint32_t begin : {0U, 17U, 5U}) {
+      words.start(timeline, begin);
+      for (std::uint32_t step = begin; step < kSteps; ++step) {
+        const std::uint32_t next = words.next_change(kSteps);
+        words.advance(step);
+        const std::vector<std::uint64_t> before(words.words().begin(), words.words().end());
+        for (std::uint32_t i = 0; i < kPositions; ++i) {
+          for (std::size_t c = 0; c < n; ++c) {
+            ASSERT_EQ(words.words()[i] >> c & 1U, static_cast<std::int32_t>(step) < all[c][i] ? 1U : 0U);
+          }
+        }
+        EXPECT_LE(next, words.next_change(kSteps)) << "changes are announced before they happen";
+        seen.update(words.words().first(kPrompt + step + 1), static_cast<std::uint32_t>(n), words.generation());
+        for (std::uint32_t c = 0; c < n; ++c) {
+          std::set<std::uint32_t> sees(seen.common().begin(), seen.common().end());
+          sees.insert(seen.seen(c).begin(), seen.seen(c).end());
+          ASSERT_EQ(sees.size() + seen.hidden(c).size(), kPrompt + step + 1);
+          for (const std::uint32_t i : sees) ASSERT_LT(static_cast<std::int32_t>(step), all[c][i]);
+          for (const std::uint32_t i : seen.hidden(c)) ASSERT_GE(static_cast<std::int32_t>(step), all[c][i]);
+        }
+      }
+    }
+  }
+}
+
+TEST(Turnover, agrees_with_counting_sets) {
+  const unsigned seed = 62;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  const Sequence sequence{1, 1, 1, 4, kPositions, kPrompt};
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    const std::vector<std::int32_t> evicted_at = random_evictions(random);
+    double churn = 0, jaccard = 0, n_churn = 0, n_jaccard = 0;
+    std::set<std::uint32_t> left_before;
+    bool any = false;
+    for (std::int32_t s = 0; s < static_cast<std::int32_t>(kSteps); ++s) {
+      std::set<std::uint32_t> held, left;
+      for (std::uint32_t i = 0; i < kPrompt + static_cast<std::uint32_t>(s); ++i) {
+        if (s - 1 < evicted_at[i]) held.insert(i);
+        if (s < evicted_at[i]) left.insert(i);
+      }
+      if (s == 0) {
+        for (std::uint32_t i = 0; i < kPrompt; ++i) held.insert(i);
+      }
+      if (left.size() == held.size()) continue;
+      churn += static_cast<double>(held.size() - left.size()) / static_cast<double>(held.size());
+      ++n_churn;
+      if (any) {
+        std::set<std::uint32_t> either = left_before;
+        either.insert(left.begin(), left.end());
+        const auto both = static_cast<double>(
+            std::count_if(left.begin(), left.end(), [&](std::uint32_t i) { return left_before.contains(i); }));
+        jaccard += both / static_cast<double>(either.size());
+        ++n_jaccard;
+      }
+      left_before = left;
+      any = true;
+    }
+    const Turnover found = head_turnover(evicted_at, sequence);
+    EXPECT_NEAR(found.churn, churn / n_churn, 1e-6);
+    EXPECT_NEAR(found.jaccard, jaccard / n_jaccard, 1e-6);
+  }
+}
+
+TEST(Turnover, is_undefined_without_evictions) {
+  const Turnover found =
+      head_turnover(std::vector<std::int32_t>(kPositions, kNever), {1, 1, 1, 4, kPositions, kPrompt});
+  EXPECT_TRUE(std::isnan(found.churn));
+  EXPECT_TRUE(std::isnan(found.jaccard));
+}
+
+}  // namespace
+}  // namespace kvwave::replay
