@@ -100,7 +100,7 @@ class Capture {
   Capture(const CaptureOptions& options, std::vector<Job> jobs, std::string command_line)
       : options_(options),
         jobs_(std::move(jobs)),
-        model_(Model::load(options.model)),
+        model_(Model::load(options.model, FileMemory::copied)),
         tokenizer_(model_.tokenizer_data()),
         pool_(options.threads),
         session_(model_, tokenizer_, pool_, options.decode) {

@@ -183,7 +183,7 @@ std::string GgufTensor::shape_text() const {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-GgufFile::GgufFile(const std::filesystem::path& path) : path_(path), file_(path) {
+GgufFile::GgufFile(const std::filesystem::path& path, FileMemory memory) : path_(path), file_(path, memory) {
   const std::string file = path.string();
   GgufCursor cursor(path_, file_.bytes());
   version_ = read_version(cursor, file);

@@ -1,5 +1,6 @@
-// Reads GGUF files (versions 2 and 3, little endian): typed key-value pairs and a directory of tensors. The file is
-// mapped, nothing is copied, and every count, length, shape and offset is checked against the file's size first.
+// Reads GGUF files (versions 2 and 3, little endian): typed key-value pairs and a directory of tensors. Values and
+// tensors stay where the file lies in memory, and every count, length, shape and offset is checked against the file's
+// size first.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -44,7 +45,7 @@ class GgufFile {
  public:
   /// Throws BadModelFile for anything that is not a whole, consistent GGUF file; UnsupportedModel for big-endian files,
   /// other versions and tensor types that kvwave does not know. Messages name the file.
-  explicit GgufFile(const std::filesystem::path& path);
+  explicit GgufFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint32_t version() const { return version_; }

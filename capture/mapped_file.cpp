@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
+#include <memory>
+#include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,9 +35,20 @@ class Descriptor {
   throw BadModelFile(fmt::format("cannot open model {}: {}", path.string(), std::strerror(error)));
 }
 
+// What the kernel thinks can be used without swapping; 0 where it does not say.
+std::size_t available_memory() {
+  std::ifstream facts("/proc/meminfo");
+  std::string word;
+  while (facts >> word) {
+    std::size_t kilobytes = 0;
+    if (word == "MemAvailable:" && facts >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
+MappedFile::MappedFile(const std::filesystem::path& path, FileMemory memory) {
   // O_NONBLOCK: opening a named pipe must not wait for its writer.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail(path, errno);
@@ -44,14 +58,45 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (!S_ISREG(info.st_mode)) throw BadModelFile(fmt::format("model {} is not a regular file", path.string()));
   if (info.st_size == 0) throw BadModelFile(fmt::format("model {} is empty", path.string()));
   const auto size = static_cast<std::size_t>(info.st_size);
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (memory == MAP_FAILED) fail(path, errno);
-  data_ = static_cast<const std::byte*>(memory);
+  if (memory == FileMemory::copied && copy(file.get(), size, path)) return;
+  void* pages = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (pages == MAP_FAILED) fail(path, errno);
+  region_ = pages;
+  region_size_ = size;
+  data_ = static_cast<const std::byte*>(pages);
   size_ = size;
 }
 
+bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::path& path) {
+  constexpr std::size_t kLargePage = std::size_t{2} << 20;
+  if (available_memory() / 2 < size) return false;
+  const std::size_t region_size = size + kLargePage;  // room to start at a large page
+  void* region = ::mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (region == MAP_FAILED) return false;
+  region_ = region;
+  region_size_ = region_size;
+  void* start = region;
+  std::size_t room = region_size;
+  std::align(kLargePage, size, start, room);
+  ::madvise(start, size, MADV_HUGEPAGE);  // a wish: a kernel without large pages gives small ones
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t n = ::pread(descriptor, static_cast<char*>(start) + done, size - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int error = n < 0 ? errno : ENODATA;
+      ::munmap(region_, region_size_);
+      fail(path, error);
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  ::mprotect(region, region_size, PROT_READ);
+  data_ = static_cast<const std::byte*>(start);
+  size_ = size;
+  return true;
+}
+
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (region_ != nullptr) ::munmap(region_, region_size_);
 }
 
 }  // namespace kvwave::capture

@@ -1,4 +1,4 @@
-// A whole file mapped into memory for reading.
+// A whole file in memory for reading.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +7,16 @@
 
 namespace kvwave::capture {
 
+/// mapped: the pages of the file itself, read when touched. copied: read at once into memory of its own in large pages,
+/// which streams a quarter faster (the CPU translates 512 times fewer addresses); where less than twice the file's size
+/// is free, mapped all the same.
+enum class FileMemory { mapped, copied };
+
 class MappedFile {
  public:
   /// Throws BadModelFile when the path is missing, not a regular file, unreadable or empty. A file that another process
   /// shortens while it is mapped ends this process (SIGBUS): models are taken as finished files.
-  explicit MappedFile(const std::filesystem::path& path);
+  explicit MappedFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -19,8 +24,13 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
  private:
+  // Whether there is memory for a copy, and then the copy.
+  bool copy(int descriptor, std::size_t size, const std::filesystem::path& path);
+
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  void* region_ = nullptr;  // what is to be unmapped: data_ lies in it
+  std::size_t region_size_ = 0;
 };
 
 }  // namespace kvwave::capture

@@ -41,8 +41,8 @@ void hash_texts(traces::Sha256& hash, std::span<const std::string> texts) {
 
 class Model::Impl {
  public:
-  explicit Impl(const std::filesystem::path& path)
-      : file(path), parts(read_parts(file)), tokenizer(read_tokenizer_data(file, parts.config.vocab_size)) {}
+  Impl(const std::filesystem::path& path, FileMemory memory)
+      : file(path, memory), parts(read_parts(file)), tokenizer(read_tokenizer_data(file, parts.config.vocab_size)) {}
 
   GgufFile file;
   ModelParts parts;
@@ -56,9 +56,9 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-Model Model::load(const std::filesystem::path& path) {
+Model Model::load(const std::filesystem::path& path, FileMemory memory) {
   Model model;
-  model.impl_ = std::make_unique<Impl>(path);
+  model.impl_ = std::make_unique<Impl>(path, memory);
   return model;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/mapped_file.h"
 #include "kernels/params.h"
 
 namespace kvwave::capture {
@@ -57,7 +58,7 @@ class Model {
   /// Opens a GGUF file (mmap). Throws BadModelFile, UnsupportedModel, BadTensor. Nothing is allocated by a number that
   /// was not checked against the file. All norms, block scales and plain values are scanned for NaN and infinity, which
   /// reads the file once. Spans and matrices stay valid as long as the model (moves included).
-  static Model load(const std::filesystem::path& path);
+  static Model load(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
   ~Model();
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;

@@ -107,7 +107,7 @@ void BM_decode(benchmark::State& state) {
     return;
   }
   if (!choose_path(state, state.range(2))) return;
-  const capture::Model model = capture::Model::load(path);
+  const capture::Model model = capture::Model::load(path, capture::FileMemory::copied);
   kernels::ThreadPool pool(static_cast<unsigned>(state.range(0)));
   const std::vector<std::int32_t> prompt(static_cast<std::size_t>(state.range(1)), 7);
   for (auto _ : state) {

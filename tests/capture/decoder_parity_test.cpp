@@ -69,7 +69,7 @@ class DecoderParity : public ::testing::Test {
   void SetUp() override {
     const char* path = std::getenv("KVWAVE_MODEL");
     if (path == nullptr) GTEST_SKIP() << "KVWAVE_MODEL names no SmolLM2-135M-Instruct.Q4_1.gguf";
-    model_ = std::make_unique<Model>(Model::load(path));
+    model_ = std::make_unique<Model>(Model::load(path, FileMemory::copied));
     if (model_->config().name.find("SmolLM2") == std::string::npos && model_->config().n_layers != 30) {
       GTEST_SKIP() << "KVWAVE_MODEL is another model: " << model_->config().name;
     }
