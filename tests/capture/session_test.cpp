@@ -245,6 +245,19 @@ TEST_F(SessionTest, interrupt_finishes_the_trace_so_far) {
   EXPECT_EQ(reader.n_steps(), 9U);
 }
 
+TEST_F(SessionTest, numbers_that_overflow_end_the_run_as_failed) {
+  testing::GgufBuilder builder = testing::build_tiny_llama();
+  std::string huge;
+  for (int i = 0; i < 64; ++i) huge += testing::little_endian(3e38F);
+  builder.tensor("output_norm.weight").bytes = huge;
+  builder.write(folder_ / "huge.gguf");
+  *model_ = Model::load(folder_ / "huge.gguf");
+  EXPECT_THROW(record(prompt(), greedy(5)), NumericFailure);
+  const traces::TraceReader reader(folder_ / "0.h5");
+  EXPECT_EQ(reader.status().stop_reason, traces::StopReason::failed);
+  EXPECT_GT(reader.n_positions(), 0U);
+}
+
 TEST_F(SessionTest, long_prompts_record_their_last_rows_only) {
   const PromptTokens tokens = prompt(std::string(150, 'x') + " and the rest is here");
   ASSERT_GT(tokens.ids.size(), 100U);
