@@ -3,7 +3,7 @@
 // Contract. Replay simulates the cache of each (layer, kv_head) as an array of slots; new positions are appended at the
 // end. At a refresh replay computes the statistics that needs() names over the residents, calls score(), and keeps the
 // best (budget - window) of the candidates plus the window: the last `window` slots, which are never candidates. Ties
-// go to the lower slot (policies.md 1.6). Evicted positions never return.
+// go to the lower slot. Evicted positions never return.
 #pragma once
 
 #include <cstdint>

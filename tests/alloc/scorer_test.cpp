@@ -11,7 +11,7 @@
 namespace kvwave::alloc {
 namespace {
 
-// policies 8.3 of the project's specification: one KV head, ten residents, window 2, pool kernel 3.
+// A worked example: one KV head, ten residents, window 2, pool kernel 3.
 const std::vector<float> kImportance = {.24817F, .24817F, .24817F, .19670F, .19390F, .08132F, .13908F, .13908F};
 const std::vector<float> kRedundancy = {.13094F, .12295F, .10451F, .09906F, .05103F, .12608F, .05785F, .11710F};
 const std::vector<std::uint32_t> kPosition = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};

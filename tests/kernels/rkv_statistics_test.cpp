@@ -1,4 +1,4 @@
-// R-KV's importance and redundancy against the worked example (policies 8.3) and a literal fp64 reading.
+// R-KV's importance and redundancy against a worked example and a literal fp64 reading.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -143,7 +143,7 @@ TEST(TrapColumnZero, rows_without_a_near_duplicate_lose_their_cosine_to_slot_0) 
   expect_near(red, {1 / (2 + e), 1 / (2 + e), e / (2 + e)}, 1e-6);
 }
 
-// The definition of policies 3.7 written out in fp64.
+// The definition of R-KV's official code written out in fp64.
 std::vector<double> literal_redundancy(const std::vector<float>& keys, std::uint32_t d,
                                        const std::vector<std::uint32_t>& slots, double threshold) {
   const std::size_t n = slots.size();

@@ -49,7 +49,7 @@ SyntheticTrace random_trace(std::uint64_t seed, std::uint32_t group = 2, std::ui
   return make_synthetic(options);
 }
 
-// policies 8.3: one KV head, ten keys in the plane, two window steps, pool kernel 3.
+// The worked example: one KV head, ten keys in the plane, two window steps, pool kernel 3.
 SyntheticTrace worked_example() {
   SyntheticTrace trace;
   trace.info.shape = {.n_layers = 1, .n_q_heads = 2, .n_kv_heads = 1, .head_dim = 2};
