@@ -4,9 +4,9 @@
 //
 // A = what the last `window` queries pay to slot j (maximum of the logits over the group, softmax over the candidates
 // alone, mean over the queries, max pool), Red = softmax of the mean cosine of key j to all residents, one
-// near-duplicate per row exempted. Both are computed by the caller (kernels/rkv_importance.h, rkv_redundancy.h); here they are only
-// joined. The ReasonAlloc paper quotes the score with a plus sign, which would reward duplicates: `sign=plus` is that
-// reading.
+// near-duplicate per row exempted. Both are computed by the caller (kernels/rkv_importance.h, rkv_redundancy.h); here
+// they are only joined. The ReasonAlloc paper quotes the score with a plus sign, which would reward duplicates:
+// `sign=plus` is that reading.
 #include <bit>
 #include <cstdint>
 
