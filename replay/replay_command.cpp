@@ -40,7 +40,7 @@ constexpr std::string_view kUsage =
     "Replays recorded decoding under KV-cache budget strategies and prints what each retains. Without -s: the systems\n"
     "of the ReasonAlloc paper. `kvwave strategies` lists allocators and scorers.";
 constexpr std::string_view kDefaultBudgets = "64,128,256";
-constexpr std::int64_t kLargestBudget = 100'000'000;
+constexpr std::int64_t kLargestBudget = 1'000'000;
 constexpr unsigned kMostThreads = 1024;
 
 struct Arguments {

@@ -114,6 +114,7 @@ class ResultsFile {
   void metrics() {
     const MetricSums& sums = *trace_->replay->sums;
     mean_metric("retained_mass", sums.step_mass, sums.head_mass, sums.bin_mass);
+    if (trace_->replay->stored_rows) upper_bound(sums);
     if (sums.metrics.recall) mean_metric("recall_32", sums.step_recall, sums.head_recall, sums.bin_recall);
     if (sums.metrics.error) {
       error_metric("output_error", sums.step_error, sums.head_error, &sums.bin_error);
@@ -159,6 +160,14 @@ class ResultsFile {
     put(name + "/binned", {sums.n_bins, layers, q_heads}, [&](std::uint64_t i, const auto& columns) {
       return sum_over(bin, i, columns) / sums.bin_size(static_cast<std::uint32_t>(i / (layers * q_heads)));
     });
+  }
+
+  void upper_bound(const MetricSums& sums) {
+    put("retained_mass_hi/per_head", {sums.sequence.n_layers, sums.sequence.n_q_heads},
+        [&](std::uint64_t i, const auto& columns) {
+          const double n = sums.n_counted(columns.front());
+          return n > 0 ? sum_over(sums.head_high, i, columns) / n : std::numeric_limits<double>::quiet_NaN();
+        });
   }
 
   void error_metric(const std::string& name, const std::vector<double>& step, const std::vector<double>& head,

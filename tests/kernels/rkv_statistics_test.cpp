@@ -143,6 +143,58 @@ TEST(TrapColumnZero, rows_without_a_near_duplicate_lose_their_cosine_to_slot_0) 
   expect_near(red, {1 / (2 + e), 1 / (2 + e), e / (2 + e)}, 1e-6);
 }
 
+TEST(TrapThresholdOfTheMean, every_cosine_enters_also_small_and_negative_ones) {
+  // Slot 1 opposes slot 0 and nothing else is similar: its column holds that one negative cosine.
+  const std::vector<float> unit = {1, 0, 0, -1, 0, 0, 0, 1, 0, 0, 0, 1};
+  const std::vector<std::uint32_t> slots = {0, 1, 2, 3};
+  KeyPanels panels;
+  panels.gather(unit, 3, slots);
+  std::vector<float> red(4);
+  RedundancyScratch scratch;
+  rkv_redundancy(unit, slots, panels, 0.5F, red, {}, scratch);
+  EXPECT_LT(red[1], red[2]) << "clamped at zero they would be equal";
+  EXPECT_NEAR(red[0], red[2], 1e-7) << "slot 0 lost its -1 to the side effect of rows without a near-duplicate";
+}
+
+TEST(TrapThresholdOfTheMean, one_near_duplicate_per_row_is_exempted_and_only_the_newest) {
+  // Three equal keys: each row exempts its last duplicate, so slot 2 keeps nothing, slot 1 one and slot 0 two cosines.
+  const std::vector<float> unit = {1, 0, 1, 0, 1, 0};
+  const std::vector<std::uint32_t> slots = {0, 1, 2};
+  KeyPanels panels;
+  panels.gather(unit, 2, slots);
+  std::vector<float> red(3);
+  RedundancyScratch scratch;
+  rkv_redundancy(unit, slots, panels, 0.5F, red, {}, scratch);
+  const double sum = std::exp(2.0 / 3) + std::exp(1.0 / 3) + 1;
+  expect_near(red, {std::exp(2.0 / 3) / sum, std::exp(1.0 / 3) / sum, 1 / sum}, 1e-6);
+}
+
+TEST(TrapSimilarityBeforeRope, equal_tokens_at_distant_positions_are_less_similar_once_rotated) {
+  const auto redundancy_of_first = [](float angle) {
+    // One token three times, each time turned further.
+    const std::vector<float> unit = {1, 0, std::cos(angle), std::sin(angle), std::cos(2 * angle), std::sin(2 * angle)};
+    const std::vector<std::uint32_t> slots = {0, 1, 2};
+    KeyPanels panels;
+    panels.gather(unit, 2, slots);
+    std::vector<float> red(3);
+    RedundancyScratch scratch;
+    rkv_redundancy(unit, slots, panels, 0.5F, red, {}, scratch);
+    return red[0];
+  };
+  EXPECT_GT(redundancy_of_first(0.0F), redundancy_of_first(1.2F)) << "keys are compared as cached, after rotation";
+}
+
+TEST(TrapSumOverTheWindow, importance_is_a_mean_over_window_queries) {
+  WorkedExample one, two;
+  one.shape.pool_kernel = two.shape.pool_kernel = 1;
+  one.shape.n_queries = 1;
+  one.query.resize(4);
+  for (const WorkedExample& example : {one, two}) {
+    const std::vector<float> a = example.importance();
+    EXPECT_NEAR(std::accumulate(a.begin(), a.end(), 0.0), 1.0, 1e-6) << "whatever the number of queries";
+  }
+}
+
 // The definition of R-KV's official code written out in fp64.
 std::vector<double> literal_redundancy(const std::vector<float>& keys, std::uint32_t d,
                                        const std::vector<std::uint32_t>& slots, double threshold) {

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/output_distance.h"
 #include "kernels/retained_mass.h"
 #include "kernels/weighted_values.h"
 #include "tests/kernels/simd_paths.h"
@@ -161,6 +162,47 @@ TEST(WeightedValues, agree_with_fp64) {
       });
     }
   }
+}
+
+TEST(SquareDistances, agree_with_fp64_and_are_equal_on_every_path) {
+  const unsigned seed = 35;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  const std::uint32_t width = 48, lanes = 5;
+  std::vector<float> start(lanes * width), part(start.size()), reference(start.size()), scale(lanes);
+  for (std::vector<float>* values : {&start, &part, &reference, &scale}) {
+    for (float& x : *values) x = normal(random);
+  }
+  std::vector<float> first;
+  for_each_simd_path([&] {
+    std::vector<float> distance(lanes);
+    square_distances(start, -1.0F, part, scale, reference, width, distance);
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+      double expected = 0;
+      for (std::uint32_t i = lane * width; i < (lane + 1) * width; ++i) {
+        const double difference = double{scale[lane]} * (double{start[i]} - part[i]) - reference[i];
+        expected += difference * difference;
+      }
+      EXPECT_NEAR(distance[lane], expected, 1e-5 * expected);
+    }
+    if (first.empty()) first = distance;
+    EXPECT_EQ(distance, first) << "paths must agree bit for bit";
+  });
+}
+
+TEST(MarkLargest, marks_exactly_k_and_prefers_lower_positions_among_equals) {
+  const RowTile tile{16, 6, 1};
+  std::vector<float> prob(6 * 16);
+  const float column[6] = {.1F, .3F, .1F, .1F, .3F, .1F};
+  for (std::uint32_t i = 0; i < 6; ++i) std::fill_n(prob.begin() + i * 16, 16, column[i]);
+  const std::vector<std::uint32_t> k(16, 4);
+  std::vector<float> value(16), marked(prob.size());
+  std::vector<std::uint32_t> greater(16);
+  kth_largest(tile, prob, k, value, greater);
+  mark_largest(tile, prob, k, value, greater, marked);
+  const float expected[6] = {1, 1, 1, 0, 1, 0};
+  for (std::uint32_t i = 0; i < 6; ++i) EXPECT_EQ(marked[i * 16 + 7], expected[i]);
 }
 
 }  // namespace

@@ -197,7 +197,9 @@ TEST_F(ReplayCommand, warns_about_a_profile_of_another_model) {
   expect_contains(outcome.out, "profile of another model");
 }
 
-TEST_F(ReplayCommand, stored_rows_give_bounds_around_the_exact_mass) {
+class TrapTruncatedRows : public ReplayCommand {};
+
+TEST_F(TrapTruncatedRows, stored_rows_give_bounds_around_the_exact_mass) {
   const traces::Levels without_qkv{.tokens = true, .stats = true, .attention = true, .qkv = false};
   const Words rest = {"-b", "32", "-s", "uniform/streaming", "--no-controls", "--csv", "-"};
   const auto csv = [&](const std::string& input) {
