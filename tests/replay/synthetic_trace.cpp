@@ -176,8 +176,8 @@ SyntheticTrace make_synthetic(const SyntheticOptions& options) {
   return trace;
 }
 
-void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options, const RowEdit& edit) {
-  const SyntheticTrace trace = make_synthetic(options);
+void write_trace(const std::filesystem::path& path, const SyntheticTrace& trace, const SyntheticOptions& options,
+                 const RowEdit& edit) {
   const traces::ModelShape& s = options.shape;
   const std::size_t q_row = std::size_t{s.n_layers} * s.n_q_heads * s.head_dim;
   const std::size_t kv_row = std::size_t{s.n_layers} * s.n_kv_heads * s.head_dim;
@@ -205,6 +205,10 @@ void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& 
     writer.submit(std::move(row));
   }
   writer.finish(traces::StopReason::token_limit);
+}
+
+void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options, const RowEdit& edit) {
+  write_trace(path, make_synthetic(options), options, edit);
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -51,6 +51,10 @@ SyntheticTrace make_synthetic(const SyntheticOptions& options);
 /// Changes a row just before it is written, to plant errors.
 using RowEdit = std::function<void(traces::TraceRow& row)>;
 
+/// Writes `trace`, which may be a changed make_synthetic(options), to `path`, replacing it.
+void write_trace(const std::filesystem::path& path, const SyntheticTrace& trace, const SyntheticOptions& options,
+                 const RowEdit& edit = {});
+
 /// Writes make_synthetic(options) to `path`, replacing it.
 void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options, const RowEdit& edit = {});
 
