@@ -23,7 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kPoolBytes = std::size_t{24} << 20;  ///< rows keep at most this much memory between uses ...
+constexpr std::size_t kPoolBytes = std::size_t{12} << 20;  ///< rows keep at most this much memory between uses ...
 constexpr std::size_t kLeastRows = 4;                      ///< ... unless rows are so large that this few exceed it
 
 std::size_t memory_of(const TraceRow& row) {
@@ -229,7 +229,7 @@ class TraceWriter::Impl {
       for (const auto& held : free_) pool_bytes_ += memory_of(*held);
       pool_bytes_ += memory_of(*free_.back()) * (lent_rows_ - free_.size());  // those out now are much the same size
       // Rows grow with the sequence: what was a small pool at its start must not become a large one.
-      while (pool_bytes_ > kPoolBytes && lent_rows_ > kLeastRows && free_.size() > 1) {
+      while (pool_bytes_ > kPoolBytes && lent_rows_ > kLeastRows && !free_.empty()) {
         pool_bytes_ -= memory_of(*free_.front());
         free_.pop_front();
         --lent_rows_;

@@ -42,8 +42,10 @@ struct TraceRow {
 };
 
 struct WriterOptions {
-  bool overwrite = false;      ///< replace an existing file
-  unsigned pool_rows = 96;     ///< rows in flight at most; acquire() waits when all are (a counted stall)
+  bool overwrite = false;  ///< replace an existing file
+  /// Rows in flight at most; acquire() waits when all are (a counted stall). Fewer when rows are large: the pool keeps
+  /// to 12 MiB, or to 4 rows where those take more.
+  unsigned pool_rows = 96;
   double flush_seconds = 0.5;  ///< rows become durable to a killed process at least this often
   bool sync_on_finish = true;  ///< fdatasync once when finished
 };

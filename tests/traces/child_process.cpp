@@ -91,6 +91,38 @@ int write_until_full(const std::string& path) {
   return failures == 3 ? 0 : 1;
 }
 
+std::uint64_t peak_kilobytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss);
+}
+
+/// Sends half a gigabyte of rows through the writer, faster than it can take them; 0 when memory grew by less than 48
+/// MB.
+int write_much(const std::string& path) {
+  MadeUp options;
+  options.levels = {false, false, true, false};
+  options.n_prompt = 0;
+  TraceWriter writer(path, made_up_info(options));
+  const std::uint64_t before = peak_kilobytes();
+  const std::size_t heads = std::size_t{options.shape.n_layers} * options.shape.n_q_heads;
+  for (std::uint32_t position = 0; position < 3500; ++position) {
+    auto row = writer.acquire();
+    row->position = position;
+    row->attention_count.assign(heads, position + 1);
+    row->attention_residual.assign(heads, 0.0F);
+    for (std::size_t head = 0; head < heads; ++head) {
+      for (std::uint32_t key = 0; key <= position; ++key) row->attention_position.push_back(key);
+    }
+    row->attention_prob.assign(2 * row->attention_position.size(), std::byte{0});
+    writer.submit(std::move(row));
+  }
+  writer.finish(StopReason::token_limit);
+  const std::uint64_t grown = peak_kilobytes() - before;
+  std::printf("%llu kB more at the peak\n", static_cast<unsigned long long>(grown));
+  return grown < 48000 ? 0 : 1;
+}
+
 /// No room even for the empty datasets, and none for an array file: errors, no crash, no file left.
 int create_without_room(const std::string& path) {
   signal(SIGXFSZ, SIG_IGN);
@@ -150,6 +182,7 @@ void run_child_role() {
   int status = 2;
   if (std::string(role) == "write_until_killed") status = write_until_killed(path);
   if (std::string(role) == "write_slowly") status = write_slowly(path);
+  if (std::string(role) == "write_much") status = write_much(path);
   if (std::string(role) == "write_until_full") status = write_until_full(path);
   if (std::string(role) == "create_without_room") status = create_without_room(path);
   exit(status);  // runs HDF5's own cleanup at exit, which must survive a full disk too

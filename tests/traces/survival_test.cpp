@@ -108,6 +108,15 @@ TEST(TraceSurvival, leaves_nothing_behind_where_not_even_an_empty_file_fits) {
   EXPECT_EQ(writer.wait(), 0);
 }
 
+TEST(TraceWriterMemory, stays_bounded_whatever_the_length) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers keep freed memory";
+#endif
+  const TemporaryFolder folder;
+  ChildProcess writer("write_much", folder / "t.h5");
+  EXPECT_EQ(writer.wait(), 0);
+}
+
 TEST(TraceSurvival, repair_refuses_to_write_over_its_source_or_another_file) {
   const TemporaryFolder folder;
   write_trace(folder / "t.h5", {});
