@@ -18,6 +18,7 @@ namespace kvwave::traces {
 namespace {
 
 constexpr std::array<std::uint8_t, 8> kSignature = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+constexpr std::uint64_t kMostAhead = std::uint64_t{64} << 20;  ///< bytes that a flush may promise before they are there
 /// Damaged metadata is indistinguishable from metadata being written; the library's default of 100 attempts each would
 /// hang on a damaged file.
 constexpr unsigned kMetadataAttempts = 8;
@@ -76,8 +77,10 @@ OpenedFile open_hdf5(const std::filesystem::path& path) {
   const Superblock block = read_superblock(path);
   // A flush promises bytes before they are there, so a killed writer, or one whose disk was full, can leave a file that
   // is short without any row missing. In a closed file it means damage.
+  // Data is written as soon as its place is given out, so only little can be missing; HDF5 would read what a larger gap
+  // claims as zeros, into memory.
   const bool is_short = block.promised_bytes > block.actual_bytes;
-  if (is_short && !block.swmr_flag) {
+  if (is_short && (!block.swmr_flag || block.promised_bytes - block.actual_bytes > kMostAhead)) {
     throw TruncatedTrace(fmt::format("{}: is truncated: {} bytes, its header promises {}", path.string(),
                                      block.actual_bytes, block.promised_bytes));
   }

@@ -271,6 +271,14 @@ TEST_F(TraceReaderRejection, survives_truncation_at_any_byte) {
   }
 }
 
+TEST_F(TraceReaderRejection, rejects_headers_that_promise_far_more_than_the_file_has) {
+  std::string bytes = bytes_of(path_);
+  bytes[11] = 5;      // the mark of a writer that is running or was killed
+  bytes[28 + 5] = 1;  // the promised length, 2^40 more
+  write_bytes(path_, bytes);
+  expect_rejected<TruncatedTrace>("its header promises 10995");
+}
+
 TEST_F(TraceReaderRejection, survives_flipped_bits) {
   const std::uint64_t seed = std::random_device{}();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
