@@ -104,7 +104,7 @@ std::optional<Arguments> parse_arguments(std::span<const std::string> args) {
   add("threads", po::value<std::string>(), "worker threads; default all");
   add("device", po::value<std::string>(), "auto, cpu or cuda; default auto");
   add("force,f", "replace existing outputs");
-  add("quiet", "no progress bar");
+  add("quiet", "no progress bar and no timing");
   const auto values = traces::parse_options(kUsage, options, "trace", args);
   if (!values) return std::nullopt;
   Arguments arguments;
