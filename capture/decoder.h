@@ -16,7 +16,7 @@ enum class CacheType { f16, f32 };
 
 struct DecoderOptions {
   CacheType cache_type = CacheType::f16;
-  std::uint32_t max_positions = 0;  ///< the KV cache grows up to this; at most the model's context length
+  std::uint32_t max_positions = 0;  ///< the KV cache grows up to this, page by page; 0 = the model's context length
 };
 
 class Decoder {
@@ -28,8 +28,10 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   /// Appends the tokens (each id in [0, vocab)) at the next positions, in blocks of at most max_block() when there are
-  /// several, and returns the logits [vocab] of the last one, valid until the next call. tap may be null.
-  /// Throws ContextTooLong when the cache is full, NumericFailure when a logit is not finite.
+  /// several, and returns the logits [vocab] of the last one, valid until the next call. tap may be null. On one SIMD
+  /// path logits, rows, q, k and v are the same bytes however the tokens are spread over calls and threads.
+  /// Throws ContextTooLong when the cache is full (nothing is appended then), NumericFailure when a hidden state or a
+  /// logit is not finite.
   std::span<const float> feed(std::span<const std::int32_t> tokens, AttentionTap* tap);
 
   /// Forgets the sequence; keeps memory.
