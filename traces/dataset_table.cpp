@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kBlockBytes = std::uint64_t{8} << 20;  ///< most that one block of rows of /qkv takes in memory
 constexpr std::uint32_t kQkvRows = 64;
-constexpr std::uint32_t kStatRows = 16;      ///< small, so that flushes nearly always find whole chunks (FORMAT.md)
+constexpr std::uint32_t kStatRows = 8;      ///< small, so that flushes nearly always find whole chunks (FORMAT.md)
 constexpr std::uint32_t kIndexRows = 1024;   ///< datasets of one number per position
 constexpr std::uint32_t kByteRows = 4096;    ///< /tokens/bytes
 constexpr std::uint32_t kEntryRows = 65536;  ///< /attention/position and prob: 256 KiB and 128 KiB
