@@ -1,0 +1,14 @@
+# The device side: kvwave::device holds the kernels, or stubs of the same symbols in a build without CUDA. The list of
+# sources is also compiled as plain C++ by tests/cuda_on_cpu.
+set(cuda_sources
+  cuda_check.cu
+  device_query.cu)
+list(TRANSFORM cuda_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+set_property(GLOBAL PROPERTY KVWAVE_CUDA_SOURCES ${cuda_sources})
+if(KVWAVE_HAS_CUDA)
+  kvwave_library(device ${cuda_sources})
+  kvwave_cuda_options(kvwave_device)
+else()
+  kvwave_library(device device_stub.cpp)
+endif()
+target_link_libraries(kvwave_device PUBLIC kvwave::kernels)
