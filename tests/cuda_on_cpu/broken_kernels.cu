@@ -17,6 +17,7 @@ namespace {
 using kernels::DeviceBuffer;
 using kernels::dynamic_shared;
 using kernels::kFullWarp;
+using kernels::launch;
 
 constexpr unsigned kThreads = 64;
 
