@@ -2,7 +2,12 @@
 # sources is also compiled as plain C++ by tests/cuda_on_cpu.
 set(cuda_sources
   cuda_check.cu
-  device_query.cu)
+  cuda_matrix.cu
+  decode_attention_cuda.cu
+  device_query.cu
+  gemv_cuda.cu
+  row_stats_cuda.cu
+  transformer_ops_cuda.cu)
 list(TRANSFORM cuda_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 set_property(GLOBAL PROPERTY KVWAVE_CUDA_SOURCES ${cuda_sources})
 if(KVWAVE_HAS_CUDA)
