@@ -2,7 +2,10 @@
 # sources is also compiled as plain C++ by tests/cuda_on_cpu.
 set(cuda_sources
   cuda_check.cu
+  cuda_decoder.cu
+  cuda_decoder_memory.cu
   cuda_matrix.cu
+  cuda_record_ring.cu
   decode_attention_cuda.cu
   device_query.cu
   gemv_cuda.cu

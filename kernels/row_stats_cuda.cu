@@ -149,8 +149,8 @@ __global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant
   const unsigned head = blockIdx.x;
   const unsigned n = input->first + 1;
   const float* row = task.rows + head * task.row_stride;
-  std::uint32_t* demand = task.out.demand + input->slot * task.demand_slot + std::size_t{head} * task.n_rho;
-  const std::size_t at = input->slot * task.head_slot + head;
+  std::uint32_t* demand = task.out.demand + input->slot * task.word_slot + std::size_t{head} * task.n_rho;
+  const std::size_t at = input->slot * task.word_slot + head;
 
   clear_bins(s);
   const RowScan scan = scan_row(row, n, task, s);
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant
   if (scan.n_invalid != 0) {
     for (unsigned i = threadIdx.x; i < task.n_rho; i += kThreads) demand[i] = n;
     if (threadIdx.x == 0) {
-      task.out.stats[at] = {NAN, NAN, NAN, NAN};
+      task.out.stats[input->slot * task.stats_slot + head] = {NAN, NAN, NAN, NAN};
       task.out.n_invalid[at] = scan.n_invalid;
       task.out.count[at] = 0;
       task.out.residual[at] = 1;
@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant
     }
   }
   if (threadIdx.x == 0) {
-    task.out.stats[at] = {static_cast<float>(scan.entropy > 0 ? scan.entropy : 0.0), mass_of(scan.sink),
+    task.out.stats[input->slot * task.stats_slot + head] = {static_cast<float>(scan.entropy > 0 ? scan.entropy : 0.0), mass_of(scan.sink),
                           mass_of(scan.recent), __uint_as_float(scan.max_bits)};
     task.out.n_invalid[at] = 0;
     if (!task.covering) task.out.residual[at] = 1;
@@ -213,8 +213,8 @@ __global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant
 /// One warp: where each head's entries start.
 __global__ void offset_kernel(const __grid_constant__ RowStatsTask task, const StepInput* input) {
   const unsigned lane = threadIdx.x;
-  unsigned base = task.first_layer ? 0 : task.sets.total[input->slot];
-  const std::uint32_t* counts = task.out.count + input->slot * task.head_slot;
+  unsigned base = task.first_layer ? 0 : task.sets.total[input->slot * task.word_slot];
+  const std::uint32_t* counts = task.out.count + input->slot * task.word_slot;
   for (unsigned first = 0; first < task.n_q_heads; first += kWarp) {
     const unsigned head = first + lane;
     const unsigned count = head < task.n_q_heads ? counts[head] : 0;
@@ -227,7 +227,7 @@ __global__ void offset_kernel(const __grid_constant__ RowStatsTask task, const S
     base += __shfl_sync(kFullWarp, through, kWarp - 1);
   }
   __syncwarp();  // every lane has read the old total
-  if (lane == 0) task.sets.total[input->slot] = base;
+  if (lane == 0) task.sets.total[input->slot * task.word_slot] = base;
 }
 
 /// Exclusive rank of the threads that raise `flag`, and how many do, in thread order.
@@ -262,7 +262,7 @@ __global__ void __launch_bounds__(kThreads) covering_kernel(const __grid_constan
   const unsigned head = blockIdx.x;
   const unsigned n = input->first + 1;
   const float* row = task.rows + head * task.row_stride;
-  const std::size_t at = input->slot * task.head_slot + head;
+  const std::size_t at = input->slot * task.word_slot + head;
   if (task.out.n_invalid[at] != 0) return;
   const uint3 cut = task.cuts[head];
   const std::size_t slot = input->slot * task.entry_slot;

@@ -42,8 +42,9 @@ struct RowStatsTask {
   bool first_layer = false;  ///< the packed entries start anew
   RowStatsOutputs out;
   CoveringOutputs sets;
-  /// Outputs above are those of slot 0; these are added per slot, in elements.
-  std::size_t demand_slot = 0, head_slot = 0, entry_slot = 0;
+  /// Outputs above are those of slot 0; these are added per slot, in elements. `word_slot` is that of all arrays of
+  /// four-byte elements but the entries.
+  std::size_t word_slot = 0, stats_slot = 0, entry_slot = 0;
   /// Scratch [n_q_heads]: threshold, ties taken and offset of each covering set.
   uint3* cuts = nullptr;
 };
