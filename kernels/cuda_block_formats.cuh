@@ -1,8 +1,8 @@
 // Parameters in device memory and how one thread expands them in registers.
 //
 // A GGUF block mixes small fields with quants, so its quants are rarely aligned. On upload each block is split into
-// planes (cuda_matrix.cu): plane 0 holds what is read 16 bytes at a time, the others the small fields. The bytes are the
-// file's, only their order changes.
+// planes (cuda_matrix.cu): plane 0 holds what is read 16 bytes at a time, the others the small fields. The bytes are
+// the file's, only their order changes.
 //
 // The unit of work is a slice: the values behind one 16-byte load of quants. Neighbouring lanes take neighbouring
 // slices, so a warp reads 512 consecutive bytes. expand() gives a slice's values in groups of four; place_of() says to
@@ -36,7 +36,9 @@ namespace {
 __device__ __forceinline__ float half_bits(unsigned bits) {
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
 }
-__device__ __forceinline__ uint4 load_16(const unsigned char* p) { return __ldg(reinterpret_cast<const uint4*>(p)); }
+__device__ __forceinline__ uint4 load_16(const unsigned char* p) {
+  return __ldg(reinterpret_cast<const uint4*>(p));
+}
 __device__ __forceinline__ unsigned load_32(const unsigned char* p) {
   return __ldg(reinterpret_cast<const unsigned*>(p));
 }
@@ -54,9 +56,7 @@ __device__ __forceinline__ int byte_of(const uint4& v, int i) {
 template <unsigned kSliceValues>
 struct ConsecutiveSlices {
   static constexpr unsigned kValues = kSliceValues;
-  __device__ static SlicePlace place_of(unsigned column) {
-    return {column / kValues, column % kValues / 4};
-  }
+  __device__ static SlicePlace place_of(unsigned column) { return {column / kValues, column % kValues / 4}; }
 };
 
 template <ParamType>

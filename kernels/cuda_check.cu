@@ -1,7 +1,6 @@
-#include "kernels/cuda_check.cuh"
-
 #include <string>
 
+#include "kernels/cuda_check.cuh"
 #include "kernels/cuda_memory.cuh"
 #include "kernels/error.h"
 

@@ -1,4 +1,5 @@
-// Every call of the CUDA runtime goes through KVWAVE_CUDA_CHECK: failures become DeviceFailure with call, file and line.
+// Every call of the CUDA runtime goes through KVWAVE_CUDA_CHECK: failures become DeviceFailure with call, file and
+// line.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,9 +11,9 @@ namespace kvwave::kernels {
 }  // namespace kvwave::kernels
 
 // A macro, since a function cannot know the text of its argument.
-#define KVWAVE_CUDA_CHECK(call)                                                                        \
-  do {                                                                                                 \
-    if (const cudaError_t kvwave_status = (call); kvwave_status != cudaSuccess) {                      \
-      ::kvwave::kernels::throw_cuda_failure(kvwave_status, #call, __FILE__, __LINE__);                 \
-    }                                                                                                  \
+#define KVWAVE_CUDA_CHECK(call)                                                        \
+  do {                                                                                 \
+    if (const cudaError_t kvwave_status = (call); kvwave_status != cudaSuccess) {      \
+      ::kvwave::kernels::throw_cuda_failure(kvwave_status, #call, __FILE__, __LINE__); \
+    }                                                                                  \
   } while (false)

@@ -1,11 +1,10 @@
-#include "kernels/cuda_decoder.h"
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "kernels/cuda_decoder.h"
 #include "kernels/cuda_decoder_memory.cuh"
 #include "kernels/cuda_record_ring.cuh"
 #include "kernels/cuda_stream.cuh"
@@ -257,10 +256,20 @@ CudaDecoder::~CudaDecoder() = default;
 void CudaDecoder::start_recording(const RecordOptions& options, DecodeRecordSink& sink) {
   impl_->start_recording(options, sink);
 }
-std::span<const float> CudaDecoder::feed(std::span<const std::int32_t> tokens) { return impl_->feed(tokens); }
-void CudaDecoder::finish() { impl_->finish(); }
-void CudaDecoder::reset() { impl_->n_positions_ = 0; }
-std::uint32_t CudaDecoder::n_positions() const { return impl_->n_positions_; }
-std::uint64_t CudaDecoder::stall_count() const { return impl_->stall_count(); }
+std::span<const float> CudaDecoder::feed(std::span<const std::int32_t> tokens) {
+  return impl_->feed(tokens);
+}
+void CudaDecoder::finish() {
+  impl_->finish();
+}
+void CudaDecoder::reset() {
+  impl_->n_positions_ = 0;
+}
+std::uint32_t CudaDecoder::n_positions() const {
+  return impl_->n_positions_;
+}
+std::uint64_t CudaDecoder::stall_count() const {
+  return impl_->stall_count();
+}
 
 }  // namespace kvwave::kernels

@@ -61,7 +61,7 @@ struct DecodeRecord {
   // [L, Hq], layer-major
   std::span<const std::uint32_t> demand;  ///< [L, Hq, n_rho]
   std::span<const RowStats> stats;
-  std::span<const std::uint32_t> n_invalid;       ///< entries of the row that are no probability
+  std::span<const std::uint32_t> n_invalid;  ///< entries of the row that are no probability
   std::span<const std::uint32_t> entry_count;
   std::span<const float> residual;
   std::span<const std::uint32_t> entry_position;  ///< [sum of counts]
@@ -94,8 +94,8 @@ class CudaDecoder {
   /// From now on every position is recorded; `sink` must live until finish(). Called before the first feed().
   void start_recording(const RecordOptions& options, DecodeRecordSink& sink);
 
-  /// Appends the tokens at the next positions and returns the logits [vocab] of the last one, valid until the next call.
-  /// The caller checks ids and room. Throws DeviceFailure.
+  /// Appends the tokens at the next positions and returns the logits [vocab] of the last one, valid until the next
+  /// call. The caller checks ids and room. Throws DeviceFailure.
   std::span<const float> feed(std::span<const std::int32_t> tokens);
 
   /// Delivers what is still on its way, and ends recording.

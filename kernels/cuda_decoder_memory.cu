@@ -1,5 +1,4 @@
 #include "kernels/cuda_decoder_memory.cuh"
-
 #include "kernels/decode_attention_cuda.cuh"
 #include "kernels/gemv_cuda.cuh"
 
@@ -16,7 +15,9 @@ DeviceBuffer<float> upload_values(std::span<const float> values, cudaStream_t st
   return buffer;
 }
 
-std::uint64_t float_bytes(std::span<const float> values) { return values.size_bytes(); }
+std::uint64_t float_bytes(std::span<const float> values) {
+  return values.size_bytes();
+}
 
 }  // namespace
 
@@ -49,12 +50,11 @@ std::uint64_t device_model_bytes(const DecoderModel& model) {
   std::uint64_t bytes = device_matrix_bytes(model.embedding) + float_bytes(model.output_norm);
   if (model.output.data != model.embedding.data) bytes += device_matrix_bytes(model.output);
   for (const DecoderLayer& layer : model.layers) {
-    for (const ParamMatrix* matrix :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+    for (const ParamMatrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
       bytes += device_matrix_bytes(*matrix);
     }
-    for (const auto values : {layer.attn_norm, layer.ffn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.q_norm,
-                              layer.k_norm}) {
+    for (const auto values :
+         {layer.attn_norm, layer.ffn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.q_norm, layer.k_norm}) {
       bytes += float_bytes(values);
     }
   }

@@ -1,10 +1,9 @@
-#include "kernels/cuda_matrix.cuh"
-
 #include <array>
 #include <cstring>
 #include <vector>
 
 #include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_matrix.cuh"
 
 namespace kvwave::kernels {
 namespace {
@@ -44,9 +43,15 @@ BlockLayout layout_of(ParamType type) {
   }
 }
 
-bool is_plain(ParamType type) { return block_values(type) == 1; }
-std::size_t padded_row(const ParamMatrix& matrix) { return ceil_div(matrix.row_stride(), std::size_t{16}) * 16; }
-std::size_t aligned(std::size_t bytes) { return ceil_div(bytes, kPlaneAlign) * kPlaneAlign; }
+bool is_plain(ParamType type) {
+  return block_values(type) == 1;
+}
+std::size_t padded_row(const ParamMatrix& matrix) {
+  return ceil_div(matrix.row_stride(), std::size_t{16}) * 16;
+}
+std::size_t aligned(std::size_t bytes) {
+  return ceil_div(bytes, kPlaneAlign) * kPlaneAlign;
+}
 std::size_t blocks_of(const ParamMatrix& matrix) {
   return std::size_t{matrix.rows} * (matrix.cols / block_values(matrix.type));
 }

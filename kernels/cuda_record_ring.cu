@@ -1,8 +1,7 @@
-#include "kernels/cuda_record_ring.cuh"
-
 #include <algorithm>
 #include <string>
 
+#include "kernels/cuda_record_ring.cuh"
 #include "kernels/error.h"
 #include "kernels/row_stats_sums.h"
 
@@ -12,7 +11,9 @@ namespace {
 constexpr MemoryUse kRecord{"the record ring", "lower -n or record fewer levels"};
 constexpr std::size_t kAlign = 256;
 
-std::size_t aligned(std::size_t bytes) { return ceil_div(bytes, kAlign) * kAlign; }
+std::size_t aligned(std::size_t bytes) {
+  return ceil_div(bytes, kAlign) * kAlign;
+}
 
 template <class T>
 std::span<const T> array_at(const std::byte* base, std::size_t offset, std::size_t size) {

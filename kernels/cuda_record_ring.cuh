@@ -17,11 +17,12 @@ namespace kvwave::kernels {
 
 constexpr unsigned kRecordSlots = 4;
 
-/// Offsets in bytes within a slot's header. Everything up to `qkv` is there once, q, k and v for each position of a block.
+/// Offsets in bytes within a slot's header. Everything up to `qkv` is there once, q, k and v for each position of a
+/// block.
 struct RecordLayout {
   RecordLayout(const DecoderModel& model, const CudaDecoderOptions& options, const RecordOptions& record);
 
-  std::size_t heads;  ///< (layer, q_head) pairs
+  std::size_t heads;              ///< (layer, q_head) pairs
   std::size_t q_bytes, kv_bytes;  ///< of one position, all layers
   std::size_t demand, stats, n_invalid, count, residual, total, qkv;
   std::size_t position_bytes;  ///< of q, k and v of one position

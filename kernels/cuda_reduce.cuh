@@ -20,7 +20,8 @@ struct Max {
   }
 };
 
-/// Reduces groups of `width` neighbouring lanes (a power of two); every lane gets its group's result. All 32 lanes call.
+/// Reduces groups of `width` neighbouring lanes (a power of two); every lane gets its group's result. All 32 lanes
+/// call.
 template <class T, class Op>
 __device__ __forceinline__ T warp_reduce(T value, Op op, int width = kWarp) {
   for (int distance = width / 2; distance > 0; distance /= 2) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-
 #include <cuda_runtime.h>
 
 namespace kvwave::kernels {

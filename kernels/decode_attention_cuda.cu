@@ -1,11 +1,9 @@
-#include "kernels/decode_attention_cuda.cuh"
-
 #include <cmath>
+#include <cuda_fp16.h>
 #include <string>
 
-#include <cuda_fp16.h>
-
 #include "kernels/cuda_reduce.cuh"
+#include "kernels/decode_attention_cuda.cuh"
 #include "kernels/error.h"
 
 namespace kvwave::kernels {
@@ -13,8 +11,8 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 constexpr unsigned kBlockWarps = kThreads / kWarp;
-constexpr unsigned kKeyLanes = 8;    // threads that share a key
-constexpr unsigned kMaxGroup = 8;    // q_heads of a kv_head that one block serves
+constexpr unsigned kKeyLanes = 8;  // threads that share a key
+constexpr unsigned kMaxGroup = 8;  // q_heads of a kv_head that one block serves
 
 /// 16 bytes of the cache as floats.
 template <class T>
@@ -143,8 +141,8 @@ __device__ void chunk_values(const T* values, unsigned n_keys, unsigned d, const
 
 /// Grid: (chunks, kv_heads * parts of a group, positions).
 template <class T, unsigned kGroup>
-__global__ void __launch_bounds__(kThreads) chunk_kernel(AttentionTask task, const StepInput* input,
-                                                         unsigned group_parts, float scale) {
+__global__ void __launch_bounds__(kThreads)
+    chunk_kernel(AttentionTask task, const StepInput* input, unsigned group_parts, float scale) {
   const unsigned chunk = blockIdx.x;
   const unsigned p = blockIdx.z;
   const unsigned n_positions = input->first + p + 1;

@@ -10,7 +10,9 @@ namespace kvwave::kernels {
 
 constexpr unsigned kChunkKeys = 128;  ///< keys of one block; fixed, so that results do not depend on the grid
 
-__host__ __device__ constexpr unsigned chunks_of(unsigned n_keys) { return (n_keys + kChunkKeys - 1) / kChunkKeys; }
+__host__ __device__ constexpr unsigned chunks_of(unsigned n_keys) {
+  return (n_keys + kChunkKeys - 1) / kChunkKeys;
+}
 
 /// One layer. Query p of the block attends to positions 0 .. first + p:
 ///   rows[p][q_head] = softmax(q . k / sqrt(head_dim)), out[p][q_head] = sum_i rows[i] v[i].

@@ -1,7 +1,6 @@
 // The list of CUDA devices, and why one of them, or all, cannot be used.
-#include <string>
-
 #include <cuda_runtime.h>
+#include <string>
 
 #include "kernels/device.h"
 
@@ -25,8 +24,8 @@ std::string why_no_device(cudaError_t error, const DeviceList& list) {
 /// KVWAVE_CUDA_OLDEST is the lowest compute capability this program holds machine code for, times ten.
 std::string why_unsupported(const CudaDevice& device) {
   if (device.major * 10 + device.minor >= KVWAVE_CUDA_OLDEST) return {};
-  return "its compute capability " + std::to_string(device.major) + "." + std::to_string(device.minor) +
-         " is below " + std::to_string(KVWAVE_CUDA_OLDEST / 10) + "." + std::to_string(KVWAVE_CUDA_OLDEST % 10) +
+  return "its compute capability " + std::to_string(device.major) + "." + std::to_string(device.minor) + " is below " +
+         std::to_string(KVWAVE_CUDA_OLDEST / 10) + "." + std::to_string(KVWAVE_CUDA_OLDEST % 10) +
          ", the lowest this program was built for";
 }
 

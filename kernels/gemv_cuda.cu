@@ -1,7 +1,6 @@
-#include "kernels/gemv_cuda.cuh"
-
 #include "kernels/cuda_matrix.cuh"
 #include "kernels/cuda_reduce.cuh"
+#include "kernels/gemv_cuda.cuh"
 
 namespace kvwave::kernels {
 namespace {
@@ -30,7 +29,9 @@ struct Shape {
   static constexpr unsigned kRowsPerBlock = kBlockWarps * kRows;
 };
 
-__device__ __forceinline__ float silu(float x) { return x / (1.0F + expf(-x)); }
+__device__ __forceinline__ float silu(float x) {
+  return x / (1.0F + expf(-x));
+}
 
 /// 1 / sqrt(mean(x^2) + epsilon) of each position, into shared memory.
 template <unsigned kPositions>
@@ -39,7 +40,8 @@ __device__ void norm_scales(const GemvInput& in, unsigned cols, unsigned first, 
     if (first + p >= in.n_positions) break;
     const float* x = in.x + std::size_t{first + p} * in.stride;
     double sum = 0;
-    for (unsigned i = threadIdx.x; i < cols; i += kThreads) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    for (unsigned i = threadIdx.x; i < cols; i += kThreads)
+      sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
     sum = block_reduce(sum, Sum{}, 0.0);
     if (threadIdx.x == 0) {
       scales[p] = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(cols) + static_cast<double>(in.epsilon)));

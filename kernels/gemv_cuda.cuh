@@ -1,5 +1,5 @@
-// Matrix times vector on the device, for one position (decode) or a block of positions (prefill), with what comes before
-// it folded into reading the input. The CPU's twin is gemv.h with projection.h.
+// Matrix times vector on the device, for one position (decode) or a block of positions (prefill), with what comes
+// before it folded into reading the input. The CPU's twin is gemv.h with projection.h.
 #pragma once
 
 #include "kernels/cuda_block_formats.cuh"
@@ -8,7 +8,9 @@
 namespace kvwave::kernels {
 
 /// Strides of vectors on the device are multiples of four floats, and so are their starts.
-__host__ __device__ constexpr unsigned padded_width(unsigned width) { return (width + 3) / 4 * 4; }
+__host__ __device__ constexpr unsigned padded_width(unsigned width) {
+  return (width + 3) / 4 * 4;
+}
 
 /// The input [n_positions, cols]: x itself; with `norm`, RMSNorm(x) * norm; with `up`, silu(x) * up.
 struct GemvInput {

@@ -1,13 +1,11 @@
 // Cuts are found by radix selection on the bits of the probabilities, which order as the values do: counts and exact
 // masses per digit tell in which digit a target is reached; the next pass looks at the next digit of those values only.
 // All targets of a row, the demand grid and the covering set, share the passes.
-#include "kernels/row_stats_cuda.cuh"
-
 #include <cmath>
-
 #include <cuda_fp16.h>
 
 #include "kernels/cuda_reduce.cuh"
+#include "kernels/row_stats_cuda.cuh"
 #include "kernels/row_stats_passes.h"
 
 namespace kvwave::kernels {
@@ -29,7 +27,6 @@ __device__ __forceinline__ Units units_of(unsigned bits) {
 __device__ __forceinline__ float mass_of(Units units) {
   return static_cast<float>(static_cast<double>(units) / static_cast<double>(kSumScale));
 }
-
 
 struct SharedState {
   Units sum[kBins];
@@ -143,8 +140,8 @@ __device__ void refine(const float* row, unsigned n, unsigned n_targets, SharedS
 }
 
 /// Grid: q_heads. Statistics of a row, and the cut of its covering set.
-__global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant__ RowStatsTask task,
-                                                           const StepInput* input) {
+__global__ void __launch_bounds__(kThreads)
+    row_cut_kernel(const __grid_constant__ RowStatsTask task, const StepInput* input) {
   __shared__ SharedState s;
   const unsigned head = blockIdx.x;
   const unsigned n = input->first + 1;
@@ -203,8 +200,9 @@ __global__ void __launch_bounds__(kThreads) row_cut_kernel(const __grid_constant
     }
   }
   if (threadIdx.x == 0) {
-    task.out.stats[input->slot * task.stats_slot + head] = {static_cast<float>(scan.entropy > 0 ? scan.entropy : 0.0), mass_of(scan.sink),
-                          mass_of(scan.recent), __uint_as_float(scan.max_bits)};
+    task.out.stats[input->slot * task.stats_slot + head] = {static_cast<float>(scan.entropy > 0 ? scan.entropy : 0.0),
+                                                            mass_of(scan.sink), mass_of(scan.recent),
+                                                            __uint_as_float(scan.max_bits)};
     task.out.n_invalid[at] = 0;
     if (!task.covering) task.out.residual[at] = 1;
   }
@@ -256,8 +254,8 @@ __device__ float residual_of(Units stored) {
 }
 
 /// Grid: q_heads. Writes the entries of the covering set in ascending position, and the residual of what was stored.
-__global__ void __launch_bounds__(kThreads) covering_kernel(const __grid_constant__ RowStatsTask task,
-                                                            const StepInput* input) {
+__global__ void __launch_bounds__(kThreads)
+    covering_kernel(const __grid_constant__ RowStatsTask task, const StepInput* input) {
   __shared__ unsigned warp_counts[kThreads / kWarp];
   const unsigned head = blockIdx.x;
   const unsigned n = input->first + 1;

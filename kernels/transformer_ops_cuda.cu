@@ -1,9 +1,8 @@
-#include "kernels/transformer_ops_cuda.cuh"
-
 #include <type_traits>
 
 #include "kernels/cuda_matrix.cuh"
 #include "kernels/cuda_reduce.cuh"
+#include "kernels/transformer_ops_cuda.cuh"
 
 namespace kvwave::kernels {
 namespace {
@@ -65,8 +64,8 @@ __global__ void __launch_bounds__(kHeadThreads) store_qkv_kernel(QkvTask task, c
   const bool is_v = blockIdx.x >= task.n_q_heads + task.n_kv_heads;
   const unsigned head = is_q ? blockIdx.x : (blockIdx.x - task.n_q_heads) % task.n_kv_heads;
 
-  const float* from = is_q ? task.q + std::size_t{p} * task.q_stride
-                           : (is_v ? task.v : task.k) + std::size_t{p} * task.kv_stride;
+  const float* from =
+      is_q ? task.q + std::size_t{p} * task.q_stride : (is_v ? task.v : task.k) + std::size_t{p} * task.kv_stride;
   from += std::size_t{head} * d;
   const float* norm = is_v ? nullptr : is_q ? task.q_norm : task.k_norm;
   float scale = 1;

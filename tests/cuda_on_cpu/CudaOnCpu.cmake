@@ -3,7 +3,8 @@
 set(KVWAVE_CUDA_ON_CPU ${CMAKE_CURRENT_LIST_DIR})
 
 # The scheduler must not look like kernel code: ThreadSanitizer would see its switches. Other sanitizers it needs.
-add_library(kvwave_cudasim STATIC
+# Objects, not an archive: they come before NVIDIA's runtime wherever that is linked too.
+add_library(kvwave_cudasim OBJECT
   ${KVWAVE_CUDA_ON_CPU}/sim/block.cpp
   ${KVWAVE_CUDA_ON_CPU}/sim/device.cpp
   ${KVWAVE_CUDA_ON_CPU}/sim/fiber.cpp

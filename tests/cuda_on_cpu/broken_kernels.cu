@@ -1,5 +1,3 @@
-#include "tests/cuda_on_cpu/broken_kernels.h"
-
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -10,6 +8,7 @@
 #include "kernels/cuda_launch.cuh"
 #include "kernels/cuda_memory.cuh"
 #include "kernels/cuda_stream.cuh"
+#include "tests/cuda_on_cpu/broken_kernels.h"
 
 namespace kvwave::testing {
 namespace {
@@ -53,8 +52,12 @@ __global__ void stuck_collective(float* data) {
   __syncthreads();
   data[threadIdx.x] = value;
 }
-__global__ void lane_outside_mask(float* data) { data[threadIdx.x] = __shfl_sync(0x1U, 1.0F, 0); }
-__global__ void unwritten_dynamic_shared(float* data) { data[threadIdx.x] = dynamic_shared<float>()[threadIdx.x]; }
+__global__ void lane_outside_mask(float* data) {
+  data[threadIdx.x] = __shfl_sync(0x1U, 1.0F, 0);
+}
+__global__ void unwritten_dynamic_shared(float* data) {
+  data[threadIdx.x] = dynamic_shared<float>()[threadIdx.x];
+}
 __global__ void unwritten_static_shared(float* data) {
   __shared__ float shared[kThreads];
   if (data[0] < 0) shared[threadIdx.x] = 1;
@@ -70,7 +73,9 @@ __global__ void beyond_dynamic_shared(float* data) {
   __syncthreads();
   data[t] = shared[t];
 }
-__global__ void beyond_global(float* data) { data[threadIdx.x + (threadIdx.x == kThreads - 1 ? 1 : 0)] = 1; }
+__global__ void beyond_global(float* data) {
+  data[threadIdx.x + (threadIdx.x == kThreads - 1 ? 1 : 0)] = 1;
+}
 __global__ void beyond_static_shared(float* data) {
   __shared__ float shared[kThreads];
   const unsigned t = threadIdx.x;
@@ -109,7 +114,9 @@ __global__ void shuffle_as_barrier(float* data) {
   __shfl_sync(kFullWarp, 0, 0);
   data[threadIdx.x] = shared[31 - threadIdx.x];
 }
-__global__ void lost_update(float* data) { data[threadIdx.x % 2] += 1; }
+__global__ void lost_update(float* data) {
+  data[threadIdx.x % 2] += 1;
+}
 
 DeviceBuffer<float> ascending() {
   std::vector<float> host(kThreads);

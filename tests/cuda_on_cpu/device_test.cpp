@@ -1,8 +1,9 @@
 // Choosing a device, and what is said when it cannot be had.
+#include "kernels/device.h"
+
 #include <gtest/gtest.h>
 
 #include "control.h"
-#include "kernels/device.h"
 #include "kernels/error.h"
 
 namespace kvwave::kernels {

@@ -1,10 +1,10 @@
 // Correct kernels give correct results on the CPU, in whatever order their threads run.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "tests/cuda_on_cpu/sound_kernels.h"
 
@@ -63,7 +63,9 @@ TEST(CudaOnCpu, votes_and_counts_at_barriers) {
   EXPECT_EQ(count_above(x, 0.5F), std::vector<unsigned>(3, expected));
 }
 
-TEST(CudaOnCpu, lets_the_owner_of_a_spin_lock_run) { EXPECT_EQ(locked_sum(16), 16); }
+TEST(CudaOnCpu, lets_the_owner_of_a_spin_lock_run) {
+  EXPECT_EQ(locked_sum(16), 16);
+}
 
 TEST(CudaOnCpu, replays_a_captured_graph) {
   const std::vector<float> x = normal(100, 6);

@@ -1,9 +1,8 @@
-#include "tests/cuda_on_cpu/runtime_checks.h"
-
 #include <vector>
 
 #include "kernels/cuda_launch.cuh"
 #include "kernels/cuda_memory.cuh"
+#include "tests/cuda_on_cpu/runtime_checks.h"
 
 namespace kvwave::testing {
 namespace {
@@ -23,8 +22,9 @@ std::string text_of(Work&& work) {
 }  // namespace
 
 std::string refusal_of_allocation(std::size_t bytes) {
-  return text_of<kernels::DeviceOutOfMemory>(
-      [bytes] { const kernels::DeviceBuffer<std::byte> buffer(bytes, {"the KV cache", "lower -n"}); });
+  return text_of<kernels::DeviceOutOfMemory>([bytes] {
+    const kernels::DeviceBuffer<std::byte> buffer(bytes, {"the KV cache", "lower -n"});
+  });
 }
 std::string refusal_of_launch() {
   return text_of<kernels::DeviceFailure>([] { kernels::launch(nothing, {1, 2048}, nullptr); });

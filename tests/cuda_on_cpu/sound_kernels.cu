@@ -1,11 +1,10 @@
-#include "tests/cuda_on_cpu/sound_kernels.h"
-
 #include <cfloat>
 
 #include "kernels/cuda_launch.cuh"
 #include "kernels/cuda_memory.cuh"
 #include "kernels/cuda_reduce.cuh"
 #include "kernels/cuda_stream.cuh"
+#include "tests/cuda_on_cpu/sound_kernels.h"
 
 namespace kvwave::testing {
 

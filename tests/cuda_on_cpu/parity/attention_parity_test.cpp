@@ -78,7 +78,8 @@ TEST_F(AttentionParity, every_head_dim) {
 }
 
 TEST_F(AttentionParity, every_group_size) {
-  for (const unsigned group : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 16U}) expect_parity(random_case(group, 64, 60, KvType::f16, 1));
+  for (const unsigned group : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 16U})
+    expect_parity(random_case(group, 64, 60, KvType::f16, 1));
 }
 
 TEST_F(AttentionParity, lengths_at_the_edges_of_chunks) {
@@ -98,7 +99,9 @@ TEST_F(AttentionParity, a_block_of_queries_sees_its_own_past_only) {
   expect_parity(c);
 }
 
-TEST_F(AttentionParity, large_logits_do_not_overflow) { expect_parity(random_case(2, 64, 200, KvType::f32, 300)); }
+TEST_F(AttentionParity, large_logits_do_not_overflow) {
+  expect_parity(random_case(2, 64, 200, KvType::f32, 300));
+}
 
 TEST_F(AttentionParity, equal_keys_share_evenly) {
   AttentionCase c = random_case(1, 64, 199, KvType::f16, 1);

@@ -1,7 +1,4 @@
-#include "tests/cuda_on_cpu/parity/device_ops.h"
-
 #include <cstring>
-
 #include <cuda_fp16.h>
 
 #include "kernels/cuda_matrix.cuh"
@@ -12,6 +9,7 @@
 #include "kernels/row_stats_cuda.cuh"
 #include "kernels/row_stats_sums.h"
 #include "kernels/transformer_ops_cuda.cuh"
+#include "tests/cuda_on_cpu/parity/device_ops.h"
 
 namespace kvwave::testing {
 
@@ -110,12 +108,12 @@ std::vector<std::vector<float>> run_gemv(const GemvCase& c) {
   for (std::size_t i = 0; i < c.matrices.size(); ++i) {
     const unsigned rows = c.matrices[i].rows;
     matrices.emplace_back(c.matrices[i], stream.get());
-    outs.push_back(upload(std::vector<float>(std::size_t{c.n_positions} * padded_width(rows),
-                                             c.before.empty() ? 0.0F : c.before[0]),
-                          stream.get()));
+    outs.push_back(upload(
+        std::vector<float>(std::size_t{c.n_positions} * padded_width(rows), c.before.empty() ? 0.0F : c.before[0]),
+        stream.get()));
     biases.push_back(upload(i < c.bias.size() ? c.bias[i] : std::vector<float>{}, stream.get()));
-    outputs.push_back({matrices.back().view(), biases.back().data(), outs.back().data(), padded_width(rows),
-                       !c.before.empty()});
+    outputs.push_back(
+        {matrices.back().view(), biases.back().data(), outs.back().data(), padded_width(rows), !c.before.empty()});
   }
   gemv_cuda({x.data(), c.up.empty() ? nullptr : up.data(), c.norm.empty() ? nullptr : norm.data(), c.epsilon,
              padded_width(cols), c.n_positions},
@@ -149,7 +147,8 @@ AttentionResult run_attention(const AttentionCase& c) {
   const auto input = upload(host, stream.get());
   const auto cache = [&](const std::vector<float>& values) {
     std::vector<float> by_head = swap_leading(values, n, c.n_kv_heads, c.head_dim);
-    std::vector<float> all(std::size_t{c.n_kv_heads} * max_positions * c.head_dim, 1e30F);  // unused keys must not matter
+    std::vector<float> all(std::size_t{c.n_kv_heads} * max_positions * c.head_dim,
+                           1e30F);  // unused keys must not matter
     for (unsigned h = 0; h < c.n_kv_heads; ++h) {
       std::copy_n(by_head.data() + std::size_t{h} * n * c.head_dim, std::size_t{n} * c.head_dim,
                   all.data() + std::size_t{h} * max_positions * c.head_dim);
@@ -268,7 +267,8 @@ RowStatsResult run_row_stats(const RowStatsCase& c) {
   const std::size_t n = c.rows.front().size();
   const std::size_t row_stride = n + 5;
   std::vector<float> host_rows(heads * row_stride, 1e30F);
-  for (unsigned h = 0; h < heads; ++h) std::copy(c.rows[h].begin(), c.rows[h].end(), host_rows.begin() + static_cast<std::ptrdiff_t>(h * row_stride));
+  for (unsigned h = 0; h < heads; ++h)
+    std::copy(c.rows[h].begin(), c.rows[h].end(), host_rows.begin() + static_cast<std::ptrdiff_t>(h * row_stride));
   std::vector<StepInput> host(1);
   host[0].first = static_cast<unsigned>(n - 1);
   const auto input = upload(host, stream.get());

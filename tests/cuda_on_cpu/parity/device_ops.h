@@ -1,5 +1,5 @@
-// The kernels' operations on host memory, for tests that compare them with references. Compiled twice: as plain C++ over
-// the shim, and by nvcc for a real device.
+// The kernels' operations on host memory, for tests that compare them with references. Compiled twice: as plain C++
+// over the shim, and by nvcc for a real device.
 #pragma once
 
 #include <cstddef>
@@ -48,15 +48,15 @@ struct QkvCase {
   unsigned n_q_heads = 1, n_kv_heads = 1, head_dim = 64, first = 0, n_positions = 1;
   bool interleaved = false;
   kernels::KvType type = kernels::KvType::f16;
-  std::vector<float> q, k, v;            ///< [n_positions, heads, head_dim]
-  std::vector<float> q_norm, k_norm;     ///< empty = none
-  std::vector<float> cosine, sine;       ///< [n_positions, head_dim / 2]
+  std::vector<float> q, k, v;         ///< [n_positions, heads, head_dim]
+  std::vector<float> q_norm, k_norm;  ///< empty = none
+  std::vector<float> cosine, sine;    ///< [n_positions, head_dim / 2]
   float epsilon = 1e-5F;
 };
 struct QkvResult {
-  std::vector<float> q;                              ///< as attention reads it
-  std::vector<float> k_cache, v_cache;               ///< [n_positions, n_kv_heads, head_dim]
-  std::vector<float> q_record, k_record, v_record;   ///< the recorded copies
+  std::vector<float> q;                             ///< as attention reads it
+  std::vector<float> k_cache, v_cache;              ///< [n_positions, n_kv_heads, head_dim]
+  std::vector<float> q_record, k_record, v_record;  ///< the recorded copies
 };
 QkvResult run_store_qkv(const QkvCase& input);
 

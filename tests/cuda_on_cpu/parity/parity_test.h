@@ -1,11 +1,11 @@
 // Random values and the skip of device tests.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tests/cuda_on_cpu/parity/device_ops.h"
 

@@ -58,7 +58,8 @@ TEST_F(RowStatsParity, random_rows_of_many_lengths) {
   for (const std::size_t n : {1U, 2U, 31U, 256U, 257U, 1000U}) {
     for (const ProbType type : {ProbType::f16, ProbType::f32}) {
       RowStatsCase c;
-      for (std::uint32_t h = 0; h < 3; ++h) c.rows.push_back(softmax_row(n, h + 1, 1.0F + 2.0F * static_cast<float>(h)));
+      for (std::uint32_t h = 0; h < 3; ++h)
+        c.rows.push_back(softmax_row(n, h + 1, 1.0F + 2.0F * static_cast<float>(h)));
       c.rho = kRho;
       c.type = type;
       expect_parity(c, "n = " + std::to_string(n));
@@ -89,14 +90,14 @@ TEST_F(RowStatsParity, more_heads_than_a_warp) {
 TEST_F(RowStatsParity, extreme_rows) {
   RowStatsCase c;
   c.rows.assign(7, std::vector<float>(70, 0.0F));
-  c.rows[0][69] = 1.0F;                                                       // all mass on one position
-  for (float& p : c.rows[1]) p = 1e-20F;                                      // below the unit of exact sums
-  for (float& p : c.rows[2]) p = 0.001F;                                      // reaches no target
-  c.rows[3][5] = std::numeric_limits<float>::quiet_NaN();                     // no probabilities
+  c.rows[0][69] = 1.0F;                                    // all mass on one position
+  for (float& p : c.rows[1]) p = 1e-20F;                   // below the unit of exact sums
+  for (float& p : c.rows[2]) p = 0.001F;                   // reaches no target
+  c.rows[3][5] = std::numeric_limits<float>::quiet_NaN();  // no probabilities
   c.rows[4][6] = -0.5F;
   c.rows[4][7] = INFINITY;
   for (std::size_t i = 0; i < 70; ++i) c.rows[5][i] = std::ldexp(1.0F, -static_cast<int>(i) - 1);  // every octave
-  c.rows[6][3] = 1.5F;                                                        // rounding may exceed one
+  c.rows[6][3] = 1.5F;  // rounding may exceed one
   c.rho = {1e-15, 0.5, 0.93, 1.0};
   for (const double epsilon : {0.0, 1e-2, 1e-6}) {
     c.epsilon = epsilon;

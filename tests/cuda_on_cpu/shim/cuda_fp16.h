@@ -17,10 +17,18 @@ struct alignas(4) __half2 {
 using half = __half;
 using half2 = __half2;
 
-inline __half __float2half(float v) { return __half(v); }
-inline __half __float2half_rn(float v) { return __half(v); }
-inline float __half2float(__half v) { return static_cast<float>(v.value); }
-inline unsigned short __half_as_ushort(__half v) { return std::bit_cast<unsigned short>(v.value); }
+inline __half __float2half(float v) {
+  return __half(v);
+}
+inline __half __float2half_rn(float v) {
+  return __half(v);
+}
+inline float __half2float(__half v) {
+  return static_cast<float>(v.value);
+}
+inline unsigned short __half_as_ushort(__half v) {
+  return std::bit_cast<unsigned short>(v.value);
+}
 inline __half __ushort_as_half(unsigned short bits) {
   __half v;
   v.value = std::bit_cast<_Float16>(bits);
@@ -33,7 +41,15 @@ inline __half __float2half_rz(float v) {
   if ((back <= v && v >= 0) || (back >= v && v <= 0) || v != v) return nearest;
   return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(nearest) - 1));
 }
-inline __half2 __floats2half2_rn(float a, float b) { return {__half(a), __half(b)}; }
-inline float2 __half22float2(__half2 v) { return {__half2float(v.x), __half2float(v.y)}; }
-inline float __low2float(__half2 v) { return __half2float(v.x); }
-inline float __high2float(__half2 v) { return __half2float(v.y); }
+inline __half2 __floats2half2_rn(float a, float b) {
+  return {__half(a), __half(b)};
+}
+inline float2 __half22float2(__half2 v) {
+  return {__half2float(v.x), __half2float(v.y)};
+}
+inline float __low2float(__half2 v) {
+  return __half2float(v.x);
+}
+inline float __high2float(__half2 v) {
+  return __half2float(v.y);
+}

@@ -17,22 +17,28 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-#define CUDASIM_VECTOR(T, NAME, ALIGN2, ALIGN4)                               \
-  struct NAME##1 {                                                            \
-    T x;                                                                      \
-  };                                                                          \
-  struct alignas(ALIGN2) NAME##2 {                                            \
-    T x, y;                                                                   \
-  };                                                                          \
-  struct NAME##3 {                                                            \
-    T x, y, z;                                                                \
-  };                                                                          \
-  struct alignas(ALIGN4) NAME##4 {                                            \
-    T x, y, z, w;                                                             \
-  };                                                                          \
-  inline NAME##2 make_##NAME##2(T x, T y) { return {x, y}; }                  \
-  inline NAME##3 make_##NAME##3(T x, T y, T z) { return {x, y, z}; }          \
-  inline NAME##4 make_##NAME##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+#define CUDASIM_VECTOR(T, NAME, ALIGN2, ALIGN4)       \
+  struct NAME##1 {                                    \
+    T x;                                              \
+  };                                                  \
+  struct alignas(ALIGN2) NAME##2 {                    \
+    T x, y;                                           \
+  };                                                  \
+  struct NAME##3 {                                    \
+    T x, y, z;                                        \
+  };                                                  \
+  struct alignas(ALIGN4) NAME##4 {                    \
+    T x, y, z, w;                                     \
+  };                                                  \
+  inline NAME##2 make_##NAME##2(T x, T y) {           \
+    return {x, y};                                    \
+  }                                                   \
+  inline NAME##3 make_##NAME##3(T x, T y, T z) {      \
+    return {x, y, z};                                 \
+  }                                                   \
+  inline NAME##4 make_##NAME##4(T x, T y, T z, T w) { \
+    return {x, y, z, w};                              \
+  }
 CUDASIM_VECTOR(signed char, char, 2, 4)
 CUDASIM_VECTOR(unsigned char, uchar, 2, 4)
 CUDASIM_VECTOR(short, short, 4, 8)

@@ -32,7 +32,9 @@ T shuffle(unsigned mask, T value, int source, const Location& here) {
 
 }  // namespace cudasim
 
-inline void __syncthreads(CUDASIM_HERE) { cudasim::block_barrier(cudasim::BarrierOp::plain, false, here); }
+inline void __syncthreads(CUDASIM_HERE) {
+  cudasim::block_barrier(cudasim::BarrierOp::plain, false, here);
+}
 inline int __syncthreads_count(int p, CUDASIM_HERE) {
   return cudasim::block_barrier(cudasim::BarrierOp::count, p != 0, here);
 }
@@ -45,7 +47,9 @@ inline int __syncthreads_or(int p, CUDASIM_HERE) {
 inline void __syncwarp(unsigned mask = ~0U, CUDASIM_HERE) {
   cudasim::warp_collective(cudasim::WarpOp::sync, mask, 0, 0, here);
 }
-inline unsigned __activemask() { return cudasim::active_lanes(); }
+inline unsigned __activemask() {
+  return cudasim::active_lanes();
+}
 
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, CUDASIM_HERE) {
@@ -86,12 +90,12 @@ unsigned __match_any_sync(unsigned mask, T value, CUDASIM_HERE) {
       cudasim::warp_collective(cudasim::WarpOp::match, mask, cudasim::to_bits(value), 0, here));
 }
 
-#define CUDASIM_REDUCE(NAME, OP)                                                                                    \
-  inline unsigned NAME(unsigned mask, unsigned value, CUDASIM_HERE) {                                               \
-    return static_cast<unsigned>(cudasim::warp_collective(cudasim::WarpOp::OP, mask, value, 0, here));              \
-  }                                                                                                                 \
-  inline int NAME(unsigned mask, int value, CUDASIM_HERE) {                                                         \
-    return static_cast<int>(cudasim::warp_collective(cudasim::WarpOp::OP, mask,                                     \
+#define CUDASIM_REDUCE(NAME, OP)                                                                                 \
+  inline unsigned NAME(unsigned mask, unsigned value, CUDASIM_HERE) {                                            \
+    return static_cast<unsigned>(cudasim::warp_collective(cudasim::WarpOp::OP, mask, value, 0, here));           \
+  }                                                                                                              \
+  inline int NAME(unsigned mask, int value, CUDASIM_HERE) {                                                      \
+    return static_cast<int>(cudasim::warp_collective(cudasim::WarpOp::OP, mask,                                  \
                                                      static_cast<std::uint64_t>(std::int64_t{value}), 1, here)); \
   }
 CUDASIM_REDUCE(__reduce_add_sync, add)
@@ -102,7 +106,15 @@ CUDASIM_REDUCE(__reduce_or_sync, bit_or)
 CUDASIM_REDUCE(__reduce_xor_sync, bit_xor)
 #undef CUDASIM_REDUCE
 
-inline void __threadfence() { cudasim::fence(); }
-inline void __threadfence_block() { cudasim::fence(); }
-inline void __nanosleep(unsigned) { cudasim::yield(); }
-[[noreturn]] inline void __trap() { std::abort(); }
+inline void __threadfence() {
+  cudasim::fence();
+}
+inline void __threadfence_block() {
+  cudasim::fence();
+}
+inline void __nanosleep(unsigned) {
+  cudasim::yield();
+}
+[[noreturn]] inline void __trap() {
+  std::abort();
+}

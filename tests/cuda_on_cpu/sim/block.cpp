@@ -39,12 +39,15 @@ char at_start, at_end, at_fence;
 std::array<char, 2> at_barrier;
 std::array<std::array<char, 2>, kMaxThreads> at_lane;
 
-unsigned warp_end(unsigned warp) { return std::min(warp * 32 + 32, n_threads); }
+unsigned warp_end(unsigned warp) {
+  return std::min(warp * 32 + 32, n_threads);
+}
 
 std::string where(const Fiber& f) {
   std::array<char, 512> text{};
   std::snprintf(text.data(), text.size(), "block (%u,%u,%u) thread (%u,%u,%u) at %s:%u", blockIdx.x, blockIdx.y,
-                blockIdx.z, f.thread.x, f.thread.y, f.thread.z, f.where.file_name(), static_cast<unsigned>(f.where.line()));
+                blockIdx.z, f.thread.x, f.thread.y, f.thread.z, f.where.file_name(),
+                static_cast<unsigned>(f.where.line()));
   return text.data();
 }
 
@@ -177,7 +180,9 @@ void release_barrier(const Fiber& first, unsigned count) {
   for (unsigned i = 0; i < n_threads; ++i) {
     Fiber& f = *fibers[i];
     f.state = State::ready;
-    f.result = f.barrier_op == BarrierOp::all ? count == n_threads : f.barrier_op == BarrierOp::any ? count != 0 : count;
+    f.result = f.barrier_op == BarrierOp::all   ? count == n_threads
+               : f.barrier_op == BarrierOp::any ? count != 0
+                                                : count;
   }
 }
 
@@ -235,8 +240,12 @@ void fault(const std::string& message) {
   }
   if (abort_on_fault) std::abort();
 }
-void set_abort_on_fault(bool abort) { abort_on_fault = abort; }
-const std::string& last_fault() { return fault_text; }
+void set_abort_on_fault(bool abort) {
+  abort_on_fault = abort;
+}
+const std::string& last_fault() {
+  return fault_text;
+}
 void clear_fault() {
   fault_text.clear();
   cudaGetLastError();
@@ -335,8 +344,12 @@ void fence() {
   release(&at_fence);
   acquire(&at_fence);
 }
-void yield() { suspend(); }
-unsigned lane_id() { return current()->lane; }
+void yield() {
+  suspend();
+}
+unsigned lane_id() {
+  return current()->lane;
+}
 unsigned active_lanes() {
   const unsigned warp = current()->warp;
   unsigned lanes = 0;
@@ -345,6 +358,8 @@ unsigned active_lanes() {
   }
   return lanes;
 }
-void* dynamic_shared() { return shared_memory.get(); }
+void* dynamic_shared() {
+  return shared_memory.get();
+}
 
 }  // namespace cudasim

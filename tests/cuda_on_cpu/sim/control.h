@@ -13,8 +13,8 @@ enum class Order { forward, reverse, shuffle };
 /// (forward | reverse | shuffle[:seed]) sets it for a whole test program.
 void set_order(Order order, std::uint64_t seed = 1);
 
-/// A fault (a barrier that not all threads reach, a shuffle from an absent lane, ...) ends the process, unless false was
-/// set: then the launch answers cudaErrorLaunchFailure and last_fault() tells why.
+/// A fault (a barrier that not all threads reach, a shuffle from an absent lane, ...) ends the process, unless false
+/// was set: then the launch answers cudaErrorLaunchFailure and last_fault() tells why.
 void set_abort_on_fault(bool abort);
 const std::string& last_fault();
 /// Forgets faults and sticky errors.

@@ -7,7 +7,9 @@ namespace cudasim {
 namespace {
 int device_error = 0;
 }
-void set_device_error(int error) { device_error = error; }
+void set_device_error(int error) {
+  device_error = error;
+}
 }  // namespace cudasim
 
 cudaError_t cudaGetDeviceCount(int* count) {
@@ -69,4 +71,6 @@ const char* cudaGetErrorName(cudaError_t error) {
   }
   return "unknown";
 }
-const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "error of the simulated device"; }
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : "error of the simulated device";
+}

@@ -1,9 +1,8 @@
 // Context switches. Kernels switch some millions of times a second, hence the assembly where there is one; elsewhere
 // the C library's contexts do.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
+#include <sys/mman.h>
 
 #include "internal.h"
 
@@ -56,8 +55,12 @@ cudasim_switch:
   ret
 .size cudasim_switch,.-cudasim_switch
 )");
-void switch_to_fiber(Fiber& fiber) { cudasim_switch(&scheduler_context, fiber.context); }
-void switch_to_scheduler(Fiber& fiber) { cudasim_switch(&fiber.context, scheduler_context); }
+void switch_to_fiber(Fiber& fiber) {
+  cudasim_switch(&scheduler_context, fiber.context);
+}
+void switch_to_scheduler(Fiber& fiber) {
+  cudasim_switch(&fiber.context, scheduler_context);
+}
 void make_context(Fiber& fiber) {
   void** top = reinterpret_cast<void**>(fiber.stack + kStack) - 2;
   top[0] = reinterpret_cast<void*>(&fiber_main);
@@ -70,9 +73,15 @@ void make_context(Fiber& fiber) {
 }
 #else
 ucontext_t scheduler_context;
-ucontext_t& context_of(Fiber& fiber) { return *static_cast<ucontext_t*>(fiber.context); }
-void switch_to_fiber(Fiber& fiber) { swapcontext(&scheduler_context, &context_of(fiber)); }
-void switch_to_scheduler(Fiber& fiber) { swapcontext(&context_of(fiber), &scheduler_context); }
+ucontext_t& context_of(Fiber& fiber) {
+  return *static_cast<ucontext_t*>(fiber.context);
+}
+void switch_to_fiber(Fiber& fiber) {
+  swapcontext(&scheduler_context, &context_of(fiber));
+}
+void switch_to_scheduler(Fiber& fiber) {
+  swapcontext(&context_of(fiber), &scheduler_context);
+}
 void make_context(Fiber& fiber) {
   if (fiber.context == nullptr) fiber.context = new ucontext_t{};  // as long as the process
   ucontext_t& context = context_of(fiber);
@@ -86,8 +95,12 @@ void make_context(Fiber& fiber) {
 
 }  // namespace
 
-Fiber* current() { return running; }
-void forget_current() { running = nullptr; }
+Fiber* current() {
+  return running;
+}
+void forget_current() {
+  running = nullptr;
+}
 
 void begin_switching() {
 #ifdef CUDASIM_TSAN
@@ -97,7 +110,8 @@ void begin_switching() {
 
 bool arm(Fiber& fiber) {
   if (fiber.stack == nullptr) {
-    void* memory = mmap(nullptr, kStack + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, kStack + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return false;
     mprotect(memory, kGuard, PROT_NONE);
     fiber.stack = static_cast<char*>(memory) + kGuard;
@@ -147,8 +161,12 @@ void entered_fiber() {
 }
 
 #ifdef CUDASIM_TSAN
-void release(void* object) { __tsan_release(object); }
-void acquire(void* object) { __tsan_acquire(object); }
+void release(void* object) {
+  __tsan_release(object);
+}
+void acquire(void* object) {
+  __tsan_acquire(object);
+}
 #else
 void release(void*) {}
 void acquire(void*) {}

@@ -54,8 +54,8 @@ void resume(Fiber& fiber);  ///< from the scheduler
 void suspend();             ///< back to the scheduler
 Fiber* current();
 void forget_current();
-void begin_switching();     ///< before the first resume of a launch
-void entered_fiber();       ///< first thing on a fresh stack
+void begin_switching();          ///< before the first resume of a launch
+void entered_fiber();            ///< first thing on a fresh stack
 [[noreturn]] void fiber_main();  // block.cpp
 
 // Happens-before edges for ThreadSanitizer: nothing in other builds.

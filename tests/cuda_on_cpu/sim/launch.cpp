@@ -73,9 +73,11 @@ cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   const std::size_t n = std::size_t{block.x} * block.y * block.z;
   const auto found = shared_limits().find(kernel);
   const std::size_t limit = found == shared_limits().end() ? kDefaultShared : std::max(found->second, kDefaultShared);
-  const bool grid_ok = grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.x <= 0x7fffffffU && grid.y <= 65535 && grid.z <= 65535;
+  const bool grid_ok =
+      grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.x <= 0x7fffffffU && grid.y <= 65535 && grid.z <= 65535;
   if (n > 0 && n <= 1024 && block.z <= 64 && grid_ok && config.dynamicSmemBytes <= limit) return cudaSuccess;
-  std::fprintf(stderr, "cudasim: invalid launch: grid (%u,%u,%u), %zu threads, %zu bytes of dynamic shared memory, limit %zu\n",
+  std::fprintf(stderr,
+               "cudasim: invalid launch: grid (%u,%u,%u), %zu threads, %zu bytes of dynamic shared memory, limit %zu\n",
                grid.x, grid.y, grid.z, n, config.dynamicSmemBytes, limit);
   return remember(cudaErrorInvalidConfiguration);
 }

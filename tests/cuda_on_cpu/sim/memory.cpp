@@ -22,7 +22,9 @@ Allocations& pinned_memory() {
 }
 std::size_t limit = std::size_t{1} << 40, in_use = 0;
 
-std::size_t rounded(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+std::size_t rounded(std::size_t bytes) {
+  return (bytes + kAlign - 1) / kAlign * kAlign;
+}
 
 bool inside(const Allocations& allocations, const void* p, std::size_t bytes) {
   const auto* begin = static_cast<const char*>(p);
@@ -53,8 +55,12 @@ cudaError_t release_from(Allocations& allocations, void* p) {
 
 }  // namespace
 
-void set_memory_limit(std::size_t bytes) { limit = bytes; }
-std::size_t memory_in_use() { return in_use; }
+void set_memory_limit(std::size_t bytes) {
+  limit = bytes;
+}
+std::size_t memory_in_use() {
+  return in_use;
+}
 
 void show_device_memory(bool visible) {
   for (const auto& [p, bytes] : device_memory()) {
@@ -65,8 +71,12 @@ void show_device_memory(bool visible) {
     }
   }
 }
-bool on_device(const void* p, std::size_t bytes) { return inside(device_memory(), p, bytes); }
-bool pinned(const void* p, std::size_t bytes) { return inside(pinned_memory(), p, bytes); }
+bool on_device(const void* p, std::size_t bytes) {
+  return inside(device_memory(), p, bytes);
+}
+bool pinned(const void* p, std::size_t bytes) {
+  return inside(pinned_memory(), p, bytes);
+}
 
 cudaError_t allocate_device(void** p, std::size_t bytes) {
   if (bytes > limit || in_use > limit - bytes) return remember(cudaErrorMemoryAllocation);

@@ -107,7 +107,9 @@ cudaError_t cudaGetLastError() {
   cudasim::sticky = cudaSuccess;  // a real sticky error stays; tests need a fresh start
   return error;
 }
-cudaError_t cudaPeekAtLastError() { return cudasim::last; }
+cudaError_t cudaPeekAtLastError() {
+  return cudasim::last;
+}
 
 cudaError_t cudaDeviceSynchronize() {
   cudasim::drain_all();
