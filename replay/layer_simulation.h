@@ -33,9 +33,9 @@ class LayerSimulation {
 
   /// Appends everything up to `position`; returns the KV heads whose scores are needed, none when nothing is dropped.
   std::vector<std::uint32_t> begin(std::uint32_t position);
-  /// statistics: one per head that begin() named.
+  /// statistics: one per head that begin() named. Throws BadBudget (simulate_layer()).
   std::vector<Selection> score(std::span<const HeadStatistics> statistics);
-  /// kept: slots, best first, one list per selection of score(). Throws BadBudget (simulate_layer()).
+  /// kept: slots, best first, one list per selection of score().
   void keep(std::span<const Selection> selections, std::span<const std::vector<std::uint32_t>> kept);
 
   LayerResidency take_result() { return std::move(result_); }
