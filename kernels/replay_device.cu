@@ -15,16 +15,8 @@ namespace {
 
 // Refuses what the kernels cannot hold, then makes `device` the thread's own: members created later live on it.
 int checked_device(int device, const ReplayShape& shape) {
-  const auto refuse = [](const std::string& what, std::uint32_t value) {
-    throw Error("--device cuda cannot replay this trace: " + what + " (this one: " + std::to_string(value) +
-                "); use --device cpu");
-  };
-  if (shape.head_dim == 0 || shape.head_dim % 4 != 0 || shape.head_dim > kMaxBatchHeadDim) {
-    refuse("head_dim must be a multiple of 4 up to 256", shape.head_dim);
-  }
-  if (shape.n_q_heads / shape.n_kv_heads > kMaxBatchGroup) {
-    refuse("at most 32 query heads may share a KV head", shape.n_q_heads / shape.n_kv_heads);
-  }
+  const std::string reason = ReplayDevice::why_refused(shape);
+  if (!reason.empty()) throw Error("--device cuda cannot replay this trace: " + reason + "; use --device cpu");
   choose_device({DeviceChoice::Kind::cuda, device}, list_devices());
   KVWAVE_CUDA_CHECK(cudaSetDevice(device));
   return device;

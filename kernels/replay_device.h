@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace kvwave::kernels {
@@ -76,6 +77,9 @@ class ReplayDevice {
   struct Options {
     bool prefetch = true;  ///< read the next layer while one is worked on; false: load() reads
   };
+
+  /// Why the kernels cannot hold rows of this shape; empty when they can.
+  static std::string why_refused(const ReplayShape& shape);
 
   /// `device`: index of a CUDA device. Throws DeviceUnavailable, DeviceOutOfMemory, and Error for sizes beyond the
   /// limits of ReplayShape.

@@ -159,6 +159,10 @@ DeviceReplay::DeviceReplay(const traces::TraceReader& trace, const Sequence& seq
   }
 }
 
+bool DeviceReplay::can_hold(const Sequence& sequence) {
+  return kernels::ReplayDevice::why_refused(shape_of(sequence)).empty();
+}
+
 void DeviceReplay::load(std::uint32_t layer) {
   device_.load(layer);
   layer_ = layer;

@@ -27,6 +27,9 @@ class DeviceReplay {
   DeviceReplay(const DeviceReplay&) = delete;
   DeviceReplay& operator=(const DeviceReplay&) = delete;
 
+  /// Whether the device's kernels can hold rows of this shape.
+  static bool can_hold(const Sequence& sequence);
+
   /// Makes a layer current. Throws CorruptTrace when a value is not finite.
   void load(std::uint32_t layer);
 
