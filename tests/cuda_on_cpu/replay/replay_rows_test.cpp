@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/cuda_on_cpu/random_layer.h"
+#include "tests/cuda_on_cpu/replay/random_layer.h"
 
 namespace kvwave::testing {
 namespace {
@@ -195,7 +195,7 @@ void expect_parity(const RandomLayer& layer, std::uint32_t n_simulations, std::u
   comparison.expect_rows(device.evaluate(half, n_steps), half, n_steps);
 }
 
-TEST(ReplayOnDevice, rows_equal_fp64_for_every_length) {
+TEST_F(ReplayOnDevice, rows_equal_fp64_for_every_length) {
   for (const std::uint32_t n : {1U, 2U, 31U, 32U, 33U, 63U, 65U, 128U}) {
     SCOPED_TRACE(::testing::Message() << n << " positions");
     expect_parity(random_layer(shape_of(1, 2, 64, n / 2, n), n), 3, 2, n);
@@ -206,7 +206,7 @@ TEST(ReplayOnDevice, rows_equal_fp64_for_every_length) {
   }
 }
 
-TEST(ReplayOnDevice, rows_equal_fp64_for_every_group_and_head_dim) {
+TEST_F(ReplayOnDevice, rows_equal_fp64_for_every_group_and_head_dim) {
   for (const auto& [group, head_dim] :
        {std::pair{1U, 4U}, {2U, 64U}, {3U, 64U}, {4U, 128U}, {5U, 80U}, {6U, 4U}, {7U, 96U}, {8U, 256U}}) {
     SCOPED_TRACE(::testing::Message() << "head_dim " << head_dim << ", group " << group);
@@ -214,7 +214,7 @@ TEST(ReplayOnDevice, rows_equal_fp64_for_every_group_and_head_dim) {
   }
 }
 
-TEST(ReplayOnDevice, rows_equal_fp64_for_every_number_of_configurations) {
+TEST_F(ReplayOnDevice, rows_equal_fp64_for_every_number_of_configurations) {
   const RandomLayer layer = random_layer(shape_of(2, 1, 64, 20, 52), 51);
   for (const std::uint32_t n : {0U, 1U, 31U, 33U, 64U, 65U}) {
     SCOPED_TRACE(::testing::Message() << n << " configurations");
@@ -222,7 +222,7 @@ TEST(ReplayOnDevice, rows_equal_fp64_for_every_number_of_configurations) {
   }
 }
 
-TEST(ReplayOnDevice, rows_equal_fp64_when_something_is_dropped_at_every_step) {
+TEST_F(ReplayOnDevice, rows_equal_fp64_when_something_is_dropped_at_every_step) {
   const RandomLayer layer = random_layer(shape_of(1, 2, 64, 20, 50), 55);
   RowComparison comparison(layer, 4, 0, 55, 1);
   kernels::ReplayDevice device = layer.device();
@@ -230,11 +230,11 @@ TEST(ReplayOnDevice, rows_equal_fp64_when_something_is_dropped_at_every_step) {
   comparison.expect_rows(device.evaluate(0, 30), 0, 30);
 }
 
-TEST(ReplayOnDevice, rows_equal_fp64_for_large_logits) {
+TEST_F(ReplayOnDevice, rows_equal_fp64_for_large_logits) {
   expect_parity(random_layer(shape_of(2, 2, 64, 20, 90), 61, 20.0F), 6, 2, 61);
 }
 
-TEST(ReplayOnDevice, figures_that_are_not_asked_for_stay_empty) {
+TEST_F(ReplayOnDevice, figures_that_are_not_asked_for_stay_empty) {
   const RandomLayer layer = random_layer(shape_of(1, 2, 64, 5, 30), 71);
   RowComparison comparison(layer, 3, 1, 71);
   comparison.columns.error = false;
@@ -249,7 +249,7 @@ TEST(ReplayOnDevice, figures_that_are_not_asked_for_stay_empty) {
   EXPECT_TRUE(device.last_needed().empty());
 }
 
-TEST(ReplayOnDevice, repeats_itself_bit_for_bit) {
+TEST_F(ReplayOnDevice, repeats_itself_bit_for_bit) {
   const RandomLayer layer = random_layer(shape_of(2, 3, 80, 20, 90), 81);
   RowComparison comparison(layer, 9, 1, 81);
   kernels::ReplayDevice device = layer.device();
@@ -262,7 +262,7 @@ TEST(ReplayOnDevice, repeats_itself_bit_for_bit) {
   EXPECT_TRUE(std::equal(error.begin(), error.end(), again.square_error.begin(), again.square_error.end()));
 }
 
-TEST(ReplayOnDevice, knows_the_last_step_in_which_a_position_was_needed) {
+TEST_F(ReplayOnDevice, knows_the_last_step_in_which_a_position_was_needed) {
   const RandomLayer layer = random_layer(shape_of(2, 2, 64, 20, 90), 91);
   RowComparison comparison(layer, 1, 0, 91);
   kernels::ReplayDevice device = layer.device();
@@ -287,7 +287,7 @@ TEST(ReplayOnDevice, knows_the_last_step_in_which_a_position_was_needed) {
   }
 }
 
-TEST(ReplayOnDevice, sums_what_positions_will_still_get) {
+TEST_F(ReplayOnDevice, sums_what_positions_will_still_get) {
   const RandomLayer layer = random_layer(shape_of(2, 3, 64, 20, 150), 101);
   kernels::ReplayDevice device = layer.device();
   for (const auto& [first, end] : {std::pair{20U, 150U}, {60U, 61U}, {70U, 101U}}) {

@@ -8,12 +8,15 @@
 #include <gtest/gtest.h>
 
 #include "kernels/error.h"
+#include "tests/cuda_on_cpu/replay/random_layer.h"
 #include "tests/replay/synthetic_trace.h"
 #include "traces/error.h"
 #include "traces/reader.h"
 
 namespace kvwave::replay {
 namespace {
+
+using testing::ReplayOnDevice;
 
 constexpr std::uint64_t kKey = 0x1234567890abcdefU;
 
@@ -35,7 +38,7 @@ std::unique_ptr<TraceReplay> replay_on(int device, const std::filesystem::path& 
   options.device.index = device;
   options.read_ahead = false;  // the simulated device is one thread's
   kernels::ThreadPool pool(1);
-  return replay_trace(trace, request, demand, options, pool, [](std::uint64_t, std::uint64_t) {});
+  return replay_trace(trace, kKey, request, demand, options, pool, [](std::uint64_t, std::uint64_t) {});
 }
 
 // Simulations that keep other entries on the device: nothing but ties that rounding decides may make them.
@@ -95,24 +98,24 @@ SyntheticOptions small_trace(std::uint64_t seed) {
   return options;
 }
 
-TEST(ReplayOnDevice, a_whole_replay_equals_the_cpu_s) {
+TEST_F(ReplayOnDevice, a_whole_replay_equals_the_cpu_s) {
   expect_parity(small_trace(1), request_of({"uniform/rkv:buffer=16", "uniform/snapkv:buffer=16,kernel=5",
                                             "pyramid/rkv:buffer=16", "reasonalloc/rkv:buffer=16"},
                                            {20, 32}));
 }
 
-TEST(ReplayOnDevice, replays_prompts_that_are_kept_or_protected) {
+TEST_F(ReplayOnDevice, replays_prompts_that_are_kept_or_protected) {
   expect_parity(small_trace(2), request_of({"uniform/rkv:buffer=32,prompt=keep,order=time",
                                             "reasonalloc-head/rkv:buffer=8,prompt=protect,precision=bf16"},
                                            {40}));
 }
 
-TEST(ReplayOnDevice, replays_without_error_and_recall) {
+TEST_F(ReplayOnDevice, replays_without_error_and_recall) {
   expect_parity(small_trace(3), request_of({"uniform/rkv:buffer=16,window=1"}, {20}),
                 {.mass = true, .error = false, .recall = false});
 }
 
-TEST(ReplayOnDevice, refuses_a_trace_without_queries_and_keys) {
+TEST_F(ReplayOnDevice, refuses_a_trace_without_queries_and_keys) {
   const TemporaryFolder folder;
   SyntheticOptions options = small_trace(4);
   options.levels.qkv = false;
@@ -120,13 +123,13 @@ TEST(ReplayOnDevice, refuses_a_trace_without_queries_and_keys) {
   EXPECT_THROW(replay_on(0, folder / "t.h5", request_of({"uniform/streaming"}, {20}), {}), traces::MissingLevel);
 }
 
-TEST(ReplayOnDevice, refuses_a_device_that_is_not_there) {
+TEST_F(ReplayOnDevice, refuses_a_device_that_is_not_there) {
   const TemporaryFolder folder;
   write_synthetic(folder / "t.h5", small_trace(5));
   EXPECT_THROW(replay_on(7, folder / "t.h5", request_of({"uniform/rkv"}, {20}), {}), kernels::DeviceUnavailable);
 }
 
-TEST(ReplayOnDevice, refuses_values_that_are_no_numbers) {
+TEST_F(ReplayOnDevice, refuses_values_that_are_no_numbers) {
   const TemporaryFolder folder;
   write_synthetic(folder / "t.h5", small_trace(6), [](traces::TraceRow& row) {
     const float infinite = std::numeric_limits<float>::infinity();

@@ -9,7 +9,7 @@
 #include "kernels/error.h"
 #include "kernels/rkv_importance.h"
 #include "kernels/rkv_redundancy.h"
-#include "tests/cuda_on_cpu/random_layer.h"
+#include "tests/cuda_on_cpu/replay/random_layer.h"
 
 namespace kvwave::testing {
 namespace {
@@ -127,7 +127,7 @@ kernels::ReplayShape shape_of(std::uint32_t group, std::uint32_t head_dim, std::
           .n_prompt = n_positions / 4};
 }
 
-TEST(ReplayOnDevice, statistics_equal_the_cpu_for_every_number_of_residents) {
+TEST_F(ReplayOnDevice, statistics_equal_the_cpu_for_every_number_of_residents) {
   const RandomLayer layer = random_layer(shape_of(3, 64, 300), 11);
   Caches caches(layer, 12);
   for (const std::uint32_t n : {1U, 2U, 31U, 32U, 33U, 63U, 64U, 65U, 127U, 129U, 255U, 256U, 257U}) {
@@ -137,7 +137,7 @@ TEST(ReplayOnDevice, statistics_equal_the_cpu_for_every_number_of_residents) {
   expect_parity(layer, caches.requests());
 }
 
-TEST(ReplayOnDevice, statistics_equal_the_cpu_for_every_group_and_head_dim) {
+TEST_F(ReplayOnDevice, statistics_equal_the_cpu_for_every_group_and_head_dim) {
   for (const std::uint32_t head_dim : {8U, 64U, 80U, 96U, 128U, 256U}) {
     for (const std::uint32_t group : {1U, 2U, 3U, 4U, 5U, 7U, 8U}) {
       SCOPED_TRACE(::testing::Message() << "head_dim " << head_dim << ", group " << group);
@@ -151,7 +151,7 @@ TEST(ReplayOnDevice, statistics_equal_the_cpu_for_every_group_and_head_dim) {
   }
 }
 
-TEST(ReplayOnDevice, statistics_follow_each_request_s_own_parameters) {
+TEST_F(ReplayOnDevice, statistics_follow_each_request_s_own_parameters) {
   const RandomLayer layer = random_layer(shape_of(2, 64, 120), 21, 6.0F);  // large logits
   Caches caches(layer, 22);
   for (int i = 0; i < 5; ++i) caches.add(100, 8, 7);
@@ -164,7 +164,7 @@ TEST(ReplayOnDevice, statistics_follow_each_request_s_own_parameters) {
   expect_parity(layer, requests);
 }
 
-TEST(ReplayOnDevice, rounding_to_bf16_gives_the_cpu_s_values_up_to_one_step) {
+TEST_F(ReplayOnDevice, rounding_to_bf16_gives_the_cpu_s_values_up_to_one_step) {
   const RandomLayer layer = random_layer(shape_of(2, 64, 120), 31);
   Caches caches(layer, 32);
   caches.add(100, 8, 7);
@@ -174,14 +174,14 @@ TEST(ReplayOnDevice, rounding_to_bf16_gives_the_cpu_s_values_up_to_one_step) {
   expect_near(layer.device().statistics(requests)[0].importance, expected.importance, 1.0F / 128);
 }
 
-TEST(ReplayOnDevice, no_request_is_no_work) {
+TEST_F(ReplayOnDevice, no_request_is_no_work) {
   const RandomLayer layer = random_layer(shape_of(1, 64, 10), 1);
   kernels::ReplayDevice device = layer.device();
   EXPECT_TRUE(device.statistics({}).empty());
   EXPECT_TRUE(device.select_top({}).empty());
 }
 
-TEST(ReplayOnDevice, selection_takes_the_best_and_the_lower_slot_of_equal_ones) {
+TEST_F(ReplayOnDevice, selection_takes_the_best_and_the_lower_slot_of_equal_ones) {
   const RandomLayer layer = random_layer(shape_of(1, 64, 10), 1);
   kernels::ReplayDevice device = layer.device();
   std::mt19937 random(41);
@@ -205,7 +205,7 @@ TEST(ReplayOnDevice, selection_takes_the_best_and_the_lower_slot_of_equal_ones) 
   }
 }
 
-TEST(ReplayOnDevice, refuses_shapes_that_the_kernels_cannot_hold) {
+TEST_F(ReplayOnDevice, refuses_shapes_that_the_kernels_cannot_hold) {
   for (const std::uint32_t head_dim : {0U, 6U, 260U}) {
     const RandomLayer layer = random_layer(shape_of(1, head_dim, 4), 1);
     EXPECT_THROW(layer.device(), kernels::Error) << head_dim;

@@ -7,9 +7,21 @@
 #include <span>
 #include <vector>
 
+#include <gtest/gtest.h>
+
+#include "kernels/device.h"
 #include "kernels/replay_device.h"
 
 namespace kvwave::testing {
+
+/// Tests that need a CUDA device, simulated or real; skipped where there is none.
+class ReplayOnDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const kernels::DeviceList list = kernels::list_devices();
+    if (list.cuda.empty()) GTEST_SKIP() << "no usable CUDA device: " << list.why_none;
+  }
+};
 
 struct RandomLayer {
   kernels::ReplayShape shape;

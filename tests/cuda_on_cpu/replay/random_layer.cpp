@@ -1,4 +1,4 @@
-#include "tests/cuda_on_cpu/random_layer.h"
+#include "tests/cuda_on_cpu/replay/random_layer.h"
 
 #include <algorithm>
 #include <cmath>
