@@ -112,7 +112,7 @@ TEST_F(CudaSequenceTest, every_parameter_type_gives_the_logits_of_the_cpu) {
     shape.embedding_type = shape.matrix_type;
     shape.tied_output = type % 2 == 0;
     write_model(shape);
-    expect_equal_logits({{5, 9, 200}, {17}, {6}}, std::string(to_string(shape.matrix_type)));
+    expect_equal_logits({{5, 9, 200}, {17}}, std::string(to_string(shape.matrix_type)));
   }
 }
 
@@ -126,7 +126,7 @@ TEST_F(CudaSequenceTest, odd_shapes_give_the_logits_of_the_cpu) {
     shape.n_kv_heads = n_kv_heads;
     shape.head_dim = head_dim;
     write_model(shape);
-    expect_equal_logits({{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {12}, {13}}, "head_dim " + std::to_string(head_dim));
+    expect_equal_logits({{1, 2, 3, 4, 5, 6, 7, 8, 9}, {10}}, "head_dim " + std::to_string(head_dim));
   }
 }
 
@@ -187,9 +187,11 @@ TEST_F(CudaSequenceTest, the_trace_is_that_of_the_cpu) {
 
 TEST_F(CudaSequenceTest, a_trace_of_the_device_passes_verification) {
   write_model({});
-  const PromptTokens prompt = prompt_of(40);
+  const PromptTokens prompt = prompt_of(20);
+  RecordOptions options;
+  options.prompt_window = 4;
   for (const CacheType type : {CacheType::f16, CacheType::f32}) {
-    const Recording recording = record(prompt, greedy(8, type), {}, kDevice);
+    const Recording recording = record(prompt, greedy(8, type), options, kDevice);
     EXPECT_EQ(recording.result.n_tokens, 8U);
     const traces::TraceReader trace(recording.path);
     const replay::VerifyReport report = replay::verify(trace);
@@ -249,12 +251,12 @@ TEST_F(CudaSequenceTest, records_come_in_order_and_complete) {
 
 TEST_F(CudaSequenceTest, too_little_device_memory_is_an_error_that_says_what_helps) {
   write_model({});
-  cudasim::set_memory_limit(1 << 20);
+  cudasim::set_memory_limit(1 << 16);
   kernels::ThreadPool pool(1);
   const auto device = make_sequence_decoder(*model_, CacheType::f16, pool, kDevice);
   try {
     device->begin(500, nullptr);
-    FAIL() << "fits in one MiB";
+    FAIL() << "fits in 64 KiB";
   } catch (const kernels::DeviceOutOfMemory& error) {
     EXPECT_NE(std::string(error.what()).find("free;"), std::string::npos) << error.what();
   }
