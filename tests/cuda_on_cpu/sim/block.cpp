@@ -1,5 +1,5 @@
-// Runs the threads of one block: warp by warp, each lane until it waits for others; completes barriers and warp
-// collectives, and finds out when they can never complete.
+// Runs the threads of one block: warp by warp, each lane until it waits for others; completes barriers, and finds out
+// when they, or a warp's collectives, can never complete.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -19,17 +19,15 @@ dim3 blockDim, gridDim;
 namespace cudasim {
 
 bool faulted = false;
+std::vector<std::unique_ptr<Fiber>> fibers;
+unsigned n_threads = 0;
+std::array<unsigned, kMaxWarps> arrived{}, exited{};
 
 namespace {
-
-constexpr unsigned kWarps = 32, kMaxThreads = 1024;
 
 bool abort_on_fault = true;
 std::string fault_text;
 
-std::vector<std::unique_ptr<Fiber>> fibers;
-unsigned n_threads = 0;
-std::array<unsigned, kWarps> arrived{}, exited{};  // lanes inside a collective; lanes that have ended
 const std::function<void()>* thread_body = nullptr;
 std::unique_ptr<std::byte[]> shared_memory;
 
@@ -37,114 +35,6 @@ std::unique_ptr<std::byte[]> shared_memory;
 // not look ordered before one that has not begun its half yet.
 char at_start, at_end, at_fence;
 std::array<char, 2> at_barrier;
-std::array<std::array<char, 2>, kMaxThreads> at_lane;
-
-unsigned warp_end(unsigned warp) {
-  return std::min(warp * 32 + 32, n_threads);
-}
-
-std::string where(const Fiber& f) {
-  std::array<char, 512> text{};
-  std::snprintf(text.data(), text.size(), "block (%u,%u,%u) thread (%u,%u,%u) at %s:%u", blockIdx.x, blockIdx.y,
-                blockIdx.z, f.thread.x, f.thread.y, f.thread.z, f.where.file_name(),
-                static_cast<unsigned>(f.where.line()));
-  return text.data();
-}
-
-std::uint64_t combine(WarpOp op, bool is_signed, std::uint64_t a, std::uint64_t b) {
-  const auto as_signed = [](std::uint64_t v) { return static_cast<std::int64_t>(v); };
-  switch (op) {
-    case WarpOp::add:
-      return a + b;
-    case WarpOp::min:
-      return (is_signed ? as_signed(a) < as_signed(b) : a < b) ? a : b;
-    case WarpOp::max:
-      return (is_signed ? as_signed(a) < as_signed(b) : a < b) ? b : a;
-    case WarpOp::bit_and:
-      return a & b;
-    case WarpOp::bit_or:
-      return a | b;
-    default:
-      return a ^ b;
-  }
-}
-
-/// The lanes that take part with fiber i, or 0 when one of its mask has not arrived at the same collective yet.
-unsigned complete_group(unsigned i) {
-  const Fiber& f = *fibers[i];
-  unsigned group = 0;
-  for (unsigned j = f.warp * 32; j < warp_end(f.warp); ++j) {
-    const Fiber& other = *fibers[j];
-    if ((f.mask >> other.lane & 1) == 0 || other.state == State::done) continue;
-    if (other.state != State::at_warp || other.mask != f.mask || other.warp_op != f.warp_op) return 0;
-    group |= 1U << other.lane;
-  }
-  return group;
-}
-
-bool answer(Fiber& f, unsigned group, unsigned ballot, std::uint64_t reduced) {
-  const unsigned first = f.warp * 32;
-  switch (f.warp_op) {
-    case WarpOp::shuffle:
-      if ((group >> f.source & 1) == 0) {
-        fault("shuffle reads lane " + std::to_string(f.source) + ", which takes no part: " + where(f));
-        return false;
-      }
-      f.result = fibers[first + static_cast<unsigned>(f.source)]->value;
-      return true;
-    case WarpOp::match:
-      f.result = 0;
-      for (unsigned j = first; j < warp_end(f.warp); ++j) {
-        if ((group >> (j - first) & 1) != 0 && fibers[j]->value == f.value) f.result |= std::uint64_t{1} << (j - first);
-      }
-      return true;
-    case WarpOp::ballot:
-      f.result = ballot;
-      return true;
-    default:
-      f.result = reduced;
-      return true;
-  }
-}
-
-/// Releases every group of lanes whose whole mask, but for lanes that have ended, has arrived.
-void complete_collectives(unsigned warp) {
-  const unsigned first = warp * 32;
-  for (unsigned i = first; i < warp_end(warp); ++i) {
-    if (fibers[i]->state != State::at_warp) continue;
-    const unsigned group = complete_group(i);
-    if (group == 0) continue;
-    const WarpOp op = fibers[i]->warp_op;
-    unsigned ballot = 0;
-    unsigned turns = 0;
-    std::uint64_t reduced = 0;
-    bool any = false;
-    for (unsigned j = first; j < warp_end(warp); ++j) {
-      if ((group >> (j - first) & 1) == 0) continue;
-      const Fiber& f = *fibers[j];
-      ballot |= static_cast<unsigned>(f.value & 1) << f.lane;
-      turns |= (f.warp_turn & 1) << f.lane;
-      reduced = any ? combine(op, f.source == 1, reduced, f.value) : f.value;
-      any = true;
-    }
-    for (unsigned j = first; j < warp_end(warp); ++j) {
-      if ((group >> (j - first) & 1) == 0) continue;
-      Fiber& f = *fibers[j];
-      if (!answer(f, group, ballot, reduced)) return;
-      f.partners = group;
-      f.partner_turns = turns;
-    }
-    for (unsigned j = first; j < warp_end(warp); ++j) {
-      if ((group >> (j - first) & 1) != 0) fibers[j]->state = State::ready;
-    }
-    arrived[warp] &= ~group;
-  }
-}
-
-unsigned absent_lanes(unsigned warp) {
-  const unsigned present = n_threads - warp * 32;
-  return present >= 32 ? 0U : ~0U << present;
-}
 
 // Volatile and unchecked: the guard zones between the statics are overwritten too.
 __attribute__((no_sanitize("address", "thread"), noinline)) void spoil_static_shared() {
@@ -223,14 +113,19 @@ bool settle() {
   return false;
 }
 
-[[noreturn]] void fault_in_thread(const std::string& message) {
-  fault(message + ": " + where(*current()));
-  current()->state = State::at_barrier;
-  suspend();
-  std::abort();  // a faulted block is not resumed
+}  // namespace
+
+unsigned warp_end(unsigned warp) {
+  return std::min(warp * 32 + 32, n_threads);
 }
 
-}  // namespace
+std::string where(const Fiber& f) {
+  std::array<char, 512> text{};
+  std::snprintf(text.data(), text.size(), "block (%u,%u,%u) thread (%u,%u,%u) at %s:%u", blockIdx.x, blockIdx.y,
+                blockIdx.z, f.thread.x, f.thread.y, f.thread.z, f.where.file_name(),
+                static_cast<unsigned>(f.where.line()));
+  return text.data();
+}
 
 void fault(const std::string& message) {
   if (!faulted) {
@@ -239,6 +134,12 @@ void fault(const std::string& message) {
     std::fprintf(stderr, "cudasim: %s\n", message.c_str());
   }
   if (abort_on_fault) std::abort();
+}
+[[noreturn]] void fault_in_thread(const std::string& message) {
+  fault(message + ": " + where(*current()));
+  current()->state = State::at_barrier;
+  suspend();
+  std::abort();  // a faulted block is not resumed
 }
 void set_abort_on_fault(bool abort) {
   abort_on_fault = abort;
@@ -302,29 +203,6 @@ bool run_block(const std::vector<unsigned>& sequence, const std::function<void()
   } while (!faulted && !settle());
   acquire(&at_end);
   return !faulted;
-}
-
-std::uint64_t warp_collective(WarpOp op, unsigned mask, std::uint64_t value, int source, const Location& here) {
-  Fiber& f = *current();
-  f.where = here;
-  if ((mask >> f.lane & 1) == 0) fault_in_thread("calling lane is not in its own mask");
-  f.warp_op = op;
-  f.mask = mask;
-  f.value = value;
-  f.source = source;
-  f.state = State::at_warp;
-  const unsigned first = f.warp * 32;
-  // Only __syncwarp orders memory; shuffles do not.
-  if (op == WarpOp::sync) release(&at_lane[first + f.lane][++f.warp_turn & 1]);
-  arrived[f.warp] |= 1U << f.lane;
-  if ((mask & ~(arrived[f.warp] | exited[f.warp] | absent_lanes(f.warp))) == 0) complete_collectives(f.warp);
-  if (f.state != State::ready || faulted) suspend();  // the last lane to arrive goes on without a switch
-  if (op == WarpOp::sync) {
-    for (unsigned j = 0; j < 32; ++j) {
-      if ((f.partners >> j & 1) != 0) acquire(&at_lane[first + j][f.partner_turns >> j & 1]);
-    }
-  }
-  return f.result;
 }
 
 int block_barrier(BarrierOp op, bool predicate, const Location& here) {

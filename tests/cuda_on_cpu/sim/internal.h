@@ -1,9 +1,11 @@
 // Shared by the parts of the simulated device.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -62,15 +64,26 @@ void entered_fiber();            ///< first thing on a fresh stack
 void release(void* object);
 void acquire(void* object);
 
-// block.cpp
+// block.cpp: the running block
+constexpr unsigned kMaxWarps = 32;
+extern std::vector<std::unique_ptr<Fiber>> fibers;
+extern unsigned n_threads;
+extern std::array<unsigned, kMaxWarps> arrived, exited;  // lanes inside a collective; lanes that have ended
 extern bool faulted;
+unsigned warp_end(unsigned warp);
+std::string where(const Fiber& fiber);
 void fault(const std::string& message);
+[[noreturn]] void fault_in_thread(const std::string& message);
 bool run_block(const std::vector<unsigned>& sequence, const std::function<void()>& thread, std::size_t shared_bytes);
 bool prepare_fibers(dim3 block);
 void rearm_fibers();
 
+// warp.cpp
+/// Releases every group of lanes whose whole mask, but for lanes that have ended, has arrived.
+void complete_collectives(unsigned warp);
+
 // launch.cpp
-std::vector<unsigned> thread_sequence(unsigned n_threads);
+std::vector<unsigned> thread_sequence();
 
 // memory.cpp
 /// Outside kernels device memory is poisoned: a host dereference is an AddressSanitizer report.

@@ -45,7 +45,7 @@ void set_order(Order order, std::uint64_t seed) {
   shuffle_random.seed(seed);
 }
 
-std::vector<unsigned> thread_sequence(unsigned n_threads) {
+std::vector<unsigned> thread_sequence() {
   const unsigned n_warps = (n_threads + 31) / 32;
   std::vector<unsigned> warps(n_warps);
   std::iota(warps.begin(), warps.end(), 0U);
@@ -89,13 +89,12 @@ cudaError_t run_grid(const cudaLaunchConfig_t& config, const std::function<void(
   faulted = false;
   begin_switching();
   if (!prepare_fibers(blockDim)) return remember(cudaErrorMemoryAllocation);
-  const unsigned n_threads = blockDim.x * blockDim.y * blockDim.z;
   show_device_memory(true);
   for (unsigned z = 0; z < gridDim.z && !faulted; ++z) {
     for (unsigned y = 0; y < gridDim.y && !faulted; ++y) {
       for (unsigned x = 0; x < gridDim.x && !faulted; ++x) {
         blockIdx = {x, y, z};
-        run_block(thread_sequence(n_threads), thread, config.dynamicSmemBytes);
+        run_block(thread_sequence(), thread, config.dynamicSmemBytes);
       }
     }
   }
