@@ -79,7 +79,6 @@ void RefreshStatistics::run_batch(const DeviceLayer& layer, std::span<const Cach
   batch.query_stride = shape_.n_q_heads * d;
   batch.key_stride = shape_.n_kv_heads * d;
   batch.position = position_.upload(slots, stream);
-  batch.n_slots = static_cast<std::uint32_t>(slots.size());
   batch.sum = sum_.reserve(slots.size());
   const auto run = [&](const CacheList& list, GrowingBuffer<RkvCache>& buffer, auto&& kernels) {
     if (list.cache.empty()) return;

@@ -33,7 +33,6 @@ struct RkvBatch {
   std::uint32_t query_stride = 0;           ///< floats between positions of q: n_q_heads * head_dim
   std::uint32_t key_stride = 0;             ///< floats between positions of k: n_kv_heads * head_dim
   const std::uint32_t* position = nullptr;  ///< [slots] resident positions in slot order
-  std::uint32_t n_slots = 0;                ///< over all caches
   std::uint32_t max_residents = 0;          ///< largest n_residents
   std::uint32_t max_queries = 0;            ///< largest n_queries
 

@@ -80,6 +80,9 @@ void RowEvaluator::cut_spans(const std::vector<bool>* changes, std::uint32_t fir
       position = next;
     }
   }
+  // Blocks start in this order: the longest rows first, so that no block is left over at the end.
+  std::stable_sort(spans_.begin(), spans_.end(),
+                   [](const RowSpan& a, const RowSpan& b) { return a.first_position > b.first_position; });
   rows.span = span_.upload(spans_, stream);
   rows.n_spans = static_cast<std::uint32_t>(spans_.size());
   wait(stream);  // spans_ is used again

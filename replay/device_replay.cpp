@@ -19,7 +19,7 @@ namespace kvwave::replay {
 
 namespace {
 
-constexpr std::uint32_t kSpanSteps = 512;  // figures held at a time, so that memory does not follow length
+constexpr std::uint32_t kSpanSteps = 2048;  // figures held at a time: enough rows to fill a device
 
 kernels::ReplayShape shape_of(const Sequence& sequence) {
   return {.n_layers = sequence.n_layers,
