@@ -8,17 +8,23 @@
 #include <span>
 #include <vector>
 
+struct libdeflate_compressor;
 struct libdeflate_decompressor;
 
 namespace kvwave::traces {
 
 class ChunkEncoder {
  public:
+  ChunkEncoder();
+  ~ChunkEncoder();
+  ChunkEncoder(const ChunkEncoder&) = delete;
+  ChunkEncoder& operator=(const ChunkEncoder&) = delete;
   /// The zlib stream of the shuffled chunk, or an empty span when it would not be smaller than the chunk. Valid until
-  /// the next call. chunk.size() is a multiple of element_bytes.
+  /// the next call. Leading byte planes that look like noise (mantissa ends of floats) are stored, not searched.
   std::span<const std::uint8_t> encode(std::span<const std::uint8_t> chunk, std::size_t element_bytes);
 
  private:
+  libdeflate_compressor* compressor_;
   std::vector<std::uint8_t> shuffled_, stream_;
 };
 
