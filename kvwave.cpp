@@ -13,6 +13,7 @@
 #include "alloc/error.h"
 #include "capture/commands.h"
 #include "kernels/cpu_features.h"
+#include "kernels/device.h"
 #include "replay/commands.h"
 #include "traces/command_line.h"
 #include "traces/commands.h"
@@ -57,13 +58,17 @@ void print_usage(std::FILE* out) {
 
 void print_version() {
   const auto [version, commit] = kvwave::traces::program_version();
-  std::printf("kvwave %s (%s), CPU path %s, built without CUDA\n", version.c_str(), commit.c_str(),
-              std::string(to_string(kvwave::kernels::simd_path())).c_str());
+  const int cuda = kvwave::kernels::list_devices().runtime_version;
+  const std::string built =
+      cuda == 0 ? "without CUDA" : "with CUDA " + std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10);
+  std::printf("kvwave %s (%s), CPU path %s, built %s\n", version.c_str(), commit.c_str(),
+              std::string(to_string(kvwave::kernels::simd_path())).c_str(), built.c_str());
 }
 
-/// `info` serves traces and models: the file's first bytes decide, so that the extension never matters.
+/// `info` serves devices, traces and models: of files the first bytes decide, so that the extension never matters.
 int run_info(Arguments args) {
   for (const std::string& arg : args) {
+    if (arg == "--devices") return kvwave::capture::devices_command(args);
     if (arg.starts_with("-")) continue;
     std::array<char, 4> magic{};
     std::ifstream file(arg, std::ios::binary);

@@ -18,6 +18,7 @@
 #include "capture/prompt_text.h"
 #include "capture/session.h"
 #include "capture/trace_description.h"
+#include "kernels/device.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
 #include "traces/output_file.h"
@@ -97,15 +98,16 @@ std::vector<Job> read_jobs(const CaptureOptions& options) {
 
 class Capture {
  public:
-  Capture(const CaptureOptions& options, std::vector<Job> jobs, std::string command_line)
+  Capture(const CaptureOptions& options, std::vector<Job> jobs, std::string command_line, const kernels::Device& device)
       : options_(options),
         jobs_(std::move(jobs)),
         model_(Model::load(options.model, FileMemory::copied)),
         tokenizer_(model_.tokenizer_data()),
         pool_(options.threads),
-        session_(model_, tokenizer_, pool_, options.decode) {
+        session_(model_, tokenizer_, pool_, options.decode, device) {
     identity_.command_line = std::move(command_line);
     identity_.prompt_form = prompt_form(model_.tokenizer_data(), options.raw);
+    identity_.device = session_.decoder().device_name();
     identity_.attention_kernel = session_.decoder().attention_kernel();
     for (Job& job : jobs_) tokenise(job);
     if (options_.no_record) return;
@@ -134,6 +136,10 @@ class Capture {
     if (!options_.quiet) fmt::print(stderr, "{}\n", line);
   }
 
+  std::string runs_on() const {
+    return identity_.device == "cpu" ? fmt::format("{} threads", pool_.size()) : identity_.device;
+  }
+
   void tokenise(Job& job) const {
     try {
       job.tokens.ids = encode_prompt(tokenizer_, model_.tokenizer_data(), job.prompt, options_.raw);
@@ -148,8 +154,8 @@ class Capture {
   RunResult run_job(const Job& job) {
     std::unique_ptr<traces::TraceWriter> writer;
     traces::TraceInfo info;
-    status(fmt::format("{}{}: {} prompt tokens, up to {} more, {} threads", job.id.empty() ? "" : job.id + ": ",
-                       model_.config().name, job.plan.n_prompt, job.plan.max_tokens, pool_.size()));
+    status(fmt::format("{}{}: {} prompt tokens, up to {} more, {}", job.id.empty() ? "" : job.id + ": ",
+                       model_.config().name, job.plan.n_prompt, job.plan.max_tokens, runs_on()));
     if (!options_.no_record) {
       info = describe_trace(model_, job.tokens, options_.decode, options_.record, identity_);
       const DiskCheck disk = check_disk(info, job.plan.positions(), traces::free_disk_bytes(job.output));
@@ -198,9 +204,12 @@ class Capture {
 int capture_command(std::span<const std::string> args) {
   const std::optional<CaptureOptions> options = parse_capture_options(args);
   if (!options) return traces::kComplete;
+  const bool asks_driver = options->device.kind != kernels::DeviceChoice::Kind::cpu;
+  const kernels::Device device =
+      kernels::choose_device(options->device, asks_driver ? kernels::list_devices() : kernels::DeviceList{});
   std::vector<Job> jobs = read_jobs(*options);
   const traces::InterruptGuard guard;
-  return Capture(*options, std::move(jobs), join_arguments(args)).run();
+  return Capture(*options, std::move(jobs), join_arguments(args), device).run();
 }
 
 }  // namespace kvwave::capture

@@ -48,7 +48,7 @@ po::options_description describe() {
       ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")     //
       ("rho", text(), "comma list of demand thresholds; 0.93 is always added")                      //
       ("prompt-window", text(), "last prompt rows to record (default 32)")                          //
-      ("device", text(), "auto, cpu or cuda (default auto)")                                        //
+      ("device", text(), "auto, cpu, cuda or cuda:N (default auto)")                                //
       ("threads", text(), "CPU threads; 0 = all (default)")                                         //
       ("output,o", text(), "trace file; with --dataset a folder")                                   //
       ("force,f", "replace existing files")                                                         //
@@ -178,8 +178,12 @@ std::optional<CaptureOptions> parse_capture_options(std::span<const std::string>
   read_prompt(reader, options);
   read_decode(reader, options.decode);
   read_record(reader, options.record);
-  if (reader.word("device", {"auto", "cpu", "cuda"}) == "cuda") {
-    throw kernels::DeviceUnavailable("--device cuda: built without CUDA");
+  if (const auto device = reader.optional_text("device")) {
+    try {
+      options.device = kernels::parse_device_choice(*device);
+    } catch (const kernels::Error& error) {
+      throw UsageError(fmt::format("option --device: {}", error.what()));
+    }
   }
   reader.integer("threads", 0, 1024, options.threads);
   reader.conflict("no-record", "output");

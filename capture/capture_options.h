@@ -9,6 +9,7 @@
 
 #include "capture/session.h"
 #include "capture/trace_description.h"
+#include "kernels/device.h"
 
 namespace kvwave::capture {
 
@@ -26,11 +27,11 @@ struct CaptureOptions {
   bool no_record = false;
   std::filesystem::path output;  ///< a file; with a dataset a folder
   bool force = false, quiet = false, json = false;
+  kernels::DeviceChoice device;
   unsigned threads = 0;  ///< 0 = as many as the process may use
 };
 
-/// Throws traces::UsageError naming the option, kernels::DeviceUnavailable for `--device cuda`. Nothing when help was
-/// asked for and printed.
+/// Throws traces::UsageError naming the option. Nothing when help was asked for and printed.
 std::optional<CaptureOptions> parse_capture_options(std::span<const std::string> args);
 
 }  // namespace kvwave::capture

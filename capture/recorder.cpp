@@ -141,18 +141,62 @@ void Recorder::join_entries(std::size_t in_block, traces::TraceRow& row) {
 
 void Recorder::end_block() {
   for (std::uint32_t i = 0; i < count_; ++i) {
-    assert(!announced_.empty() && "every fed token is announced first");
-    traces::TraceRow& row = rows_[i];
-    join_entries(i, row);
-    row.token_id = announced_.front().id;
-    row.logprob = announced_.front().logprob;
-    row.token_bytes = std::move(announced_.front().bytes);
-    announced_.pop_front();
-    // Swapped, not copied: the writer gets the filled vectors, the block keeps the capacity of a used row.
-    std::unique_ptr<traces::TraceRow> lent = writer_.acquire();
-    std::swap(*lent, row);
-    writer_.submit(std::move(lent));
+    join_entries(i, rows_[i]);
+    submit(rows_[i]);
   }
+}
+
+void Recorder::submit(traces::TraceRow& row) {
+  assert(!announced_.empty() && "every fed token is announced first");
+  row.token_id = announced_.front().id;
+  row.logprob = announced_.front().logprob;
+  row.token_bytes = std::move(announced_.front().bytes);
+  announced_.pop_front();
+  // Swapped, not copied: the writer gets the filled vectors, the block keeps the capacity of a used row.
+  std::unique_ptr<traces::TraceRow> lent = writer_.acquire();
+  std::swap(*lent, row);
+  writer_.submit(std::move(lent));
+}
+
+kernels::RecordOptions Recorder::device_options() const {
+  kernels::RecordOptions options;
+  options.stats = info_.levels.stats;
+  options.entries = info_.levels.attention;
+  options.qkv = info_.levels.qkv;
+  options.rho = info_.rho;
+  options.epsilon = info_.epsilon;
+  options.prob_type = prob_type(info_.attention_dtype);
+  options.n_sink = traces::kStatSinks;
+  options.n_recent = traces::kStatRecent;
+  options.first_row = info_.first_row;
+  return options;
+}
+
+void Recorder::record(const kernels::DecodeRecord& record) {
+  if (rows_.empty()) rows_.resize(1);
+  traces::TraceRow& row = rows_.front();
+  prepare(row, record.position);
+  if (!row.demand.empty()) {
+    std::copy(record.demand.begin(), record.demand.end(), row.demand.begin());
+    for (std::size_t at = 0; at < heads_; ++at) {
+      row.entropy[at] = record.stats[at].entropy;
+      row.sink_mass[at] = record.stats[at].sink_mass;
+      row.recent_mass[at] = record.stats[at].recent_mass;
+      row.max_prob[at] = record.stats[at].max_prob;
+    }
+  }
+  if (!row.attention_count.empty()) {
+    std::copy(record.entry_count.begin(), record.entry_count.end(), row.attention_count.begin());
+    std::copy(record.residual.begin(), record.residual.end(), row.attention_residual.begin());
+    row.attention_position.assign(record.entry_position.begin(), record.entry_position.end());
+    row.attention_prob.assign(record.entry_prob.begin(), record.entry_prob.end());
+  }
+  for (const std::uint32_t n_invalid : record.n_invalid) row.nan_count += n_invalid;
+  nan_count_ += row.nan_count;
+  std::copy(record.q.begin(), record.q.end(), row.q.begin());
+  std::copy(record.k.begin(), record.k.end(), row.k.begin());
+  std::copy(record.v.begin(), record.v.end(), row.v.begin());
+  submit(row);
 }
 
 }  // namespace kvwave::capture

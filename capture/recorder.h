@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "capture/attention_tap.h"
+#include "kernels/cuda_decoder.h"
 #include "kernels/row_stats.h"
 #include "traces/schema.h"
 #include "traces/writer.h"
@@ -27,6 +28,11 @@ class Recorder final : public AttentionTap {
   /// How many positions from `first` on may be fed in one block, 1 .. `wanted`: rows of a block are in memory together,
   /// and a block does not straddle first_row.
   std::uint32_t block_limit(std::uint32_t first, std::uint32_t wanted) const;
+
+  /// What a decoder on a device is asked to compute for this recorder.
+  kernels::RecordOptions device_options() const;
+  /// A position whose statistics and entries were computed on a device, in order; takes the place of the tap's calls.
+  void record(const kernels::DecodeRecord& record);
 
   /// Entries of attention rows that were no probability, over the whole run.
   std::uint64_t nan_count() const { return nan_count_; }
@@ -55,6 +61,7 @@ class Recorder final : public AttentionTap {
   };
   void prepare(traces::TraceRow& row, std::uint32_t position);
   void join_entries(std::size_t in_block, traces::TraceRow& row);
+  void submit(traces::TraceRow& row);
 
   const traces::TraceInfo& info_;
   traces::TraceWriter& writer_;

@@ -14,6 +14,9 @@ class RopeTable {
  public:
   explicit RopeTable(const ModelConfig& config);
 
+  /// Angle per position of each pair, [d / 2].
+  std::span<const double> frequencies() const { return frequency_; }
+
   /// Prepares rotate() for positions first .. first + count - 1.
   void set_block(std::uint32_t first, std::uint32_t count);
   /// Rotates the vectors of all heads, [n, head_dim], of the index-th position of the block.

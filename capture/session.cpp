@@ -71,13 +71,13 @@ class Session::Run {
 
   void prefill() {
     const Clock::time_point start = Clock::now();
-    session_.decoder_.reset();
+    session_.decoder_->begin(plan_.positions(), recorder_.get());
     const std::span<const std::int32_t> ids(prompt_.ids);
     for (std::size_t first = 0; first < ids.size() && !interrupted();) {
-      auto count = static_cast<std::uint32_t>(std::min<std::size_t>(ids.size() - first, session_.decoder_.max_block()));
-      if (recorder_) count = recorder_->block_limit(static_cast<std::uint32_t>(first), count);
+      const std::uint32_t count = session_.decoder_->block_limit(static_cast<std::uint32_t>(first),
+                                                                 static_cast<std::uint32_t>(ids.size() - first));
       for (const std::int32_t id : ids.subspan(first, count)) announce(id, std::numeric_limits<float>::quiet_NaN());
-      logits_ = session_.decoder_.feed(ids.subspan(first, count), recorder_.get());
+      logits_ = session_.decoder_->feed(ids.subspan(first, count));
       first += count;
     }
     result_.prefill_seconds = seconds_since(start);
@@ -94,7 +94,7 @@ class Session::Run {
       const std::int32_t id = prompt_.continuation ? (*prompt_.continuation)[step] : sampler_.choose(logits_, step);
       if (id < 0) throw Error("every token of the vocabulary is an end token: nothing to choose from");
       if (recorder_) announce(id, static_cast<float>(log_probability(logits_, id)));
-      logits_ = session_.decoder_.feed({&id, 1}, recorder_.get());
+      logits_ = session_.decoder_->feed({&id, 1});
       ++result_.n_tokens;
       if (events_.text && !session_.tokenizer_.is_control(id)) events_.text(session_.tokenizer_.bytes(id));
       if (events_.progress) events_.progress(result_.n_tokens, seconds_since(start));
@@ -103,6 +103,7 @@ class Session::Run {
         break;
       }
     }
+    session_.decoder_->finish();
     result_.decode_seconds = seconds_since(start);
   }
 
@@ -129,11 +130,11 @@ class Session::Run {
 };
 
 Session::Session(const Model& model, const Tokenizer& tokenizer, kernels::ThreadPool& pool,
-                 const DecodeOptions& options)
+                 const DecodeOptions& options, const kernels::Device& device)
     : tokenizer_(tokenizer),
       pool_(pool),
       options_(options),
-      decoder_(model, {options.cache_type, model.config().context_length}, pool) {}
+      decoder_(make_sequence_decoder(model, options.cache_type, pool, device)) {}
 
 RunResult Session::run(const PromptTokens& prompt, const RunPlan& plan, const RunEvents& events,
                        const traces::TraceInfo* info, traces::TraceWriter* writer) {

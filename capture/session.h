@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "capture/decoder.h"
 #include "capture/model.h"
 #include "capture/sampler.h"
+#include "capture/sequence_decoder.h"
 #include "capture/tokenizer.h"
+#include "kernels/device.h"
 #include "kernels/thread_pool.h"
 #include "traces/schema.h"
 #include "traces/writer.h"
@@ -64,21 +67,22 @@ struct RunResult {
 class Session {
  public:
   /// All must outlive the session. The KV cache's memory is kept between runs.
-  Session(const Model& model, const Tokenizer& tokenizer, kernels::ThreadPool& pool, const DecodeOptions& options);
+  Session(const Model& model, const Tokenizer& tokenizer, kernels::ThreadPool& pool, const DecodeOptions& options,
+          const kernels::Device& device = {});
 
   /// Runs one prompt. With a writer (opened with `info`), every position is recorded and the trace is finished: also
   /// when the user interrupts (stop_reason interrupted) and, as `failed`, when decoding throws. Errors are rethrown.
   RunResult run(const PromptTokens& prompt, const RunPlan& plan, const RunEvents& events,
                 const traces::TraceInfo* info = nullptr, traces::TraceWriter* writer = nullptr);
 
-  const Decoder& decoder() const { return decoder_; }
+  const SequenceDecoder& decoder() const { return *decoder_; }
 
  private:
   class Run;
   const Tokenizer& tokenizer_;
   kernels::ThreadPool& pool_;
   DecodeOptions options_;
-  Decoder decoder_;
+  std::unique_ptr<SequenceDecoder> decoder_;
 };
 
 }  // namespace kvwave::capture

@@ -61,7 +61,7 @@ traces::TraceInfo describe_trace(const Model& model, const PromptTokens& prompt,
   info.compute_dtype = "f32";
   info.qkv_dtype = decode.cache_type == CacheType::f16 ? traces::FloatType::f16 : traces::FloatType::f32;
   info.attention_dtype = record.attention_dtype;
-  info.device = "cpu";
+  info.device = identity.device;
   info.attention_kernel = identity.attention_kernel;
   info.sampling = sampling_json(prompt, decode, identity.prompt_form);
   info.seed = decode.sampling.seed;

@@ -25,6 +25,7 @@ struct RunIdentity {
   std::string model_sha256, tokenizer_sha256;  ///< hashing a large file takes time: done once, not per prompt
   std::string attention_kernel;
   std::string prompt_form;  ///< "raw" or the chat form's name
+  std::string device = "cpu";
 };
 
 traces::TraceInfo describe_trace(const Model& model, const PromptTokens& prompt, const DecodeOptions& decode,

@@ -6,10 +6,10 @@ target_compile_features(kvwave_options INTERFACE cxx_std_20)
 target_include_directories(kvwave_options INTERFACE ${PROJECT_SOURCE_DIR})
 # -ffp-contract=off: the compiler may not fuse a*b+c on its own, so that a result does not depend on the instruction
 # set a file was compiled for. Kernels that want fused operations say so with intrinsics.
-target_compile_options(kvwave_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                                                -ffp-contract=off)
+target_compile_options(kvwave_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-ffp-contract=off>")
 if(KVWAVE_WERROR)
-  target_compile_options(kvwave_options INTERFACE -Werror)
+  target_compile_options(kvwave_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Werror>")
 endif()
 if(KVWAVE_SANITIZE)
   target_compile_options(kvwave_options INTERFACE -fsanitize=${KVWAVE_SANITIZE} -fno-omit-frame-pointer)

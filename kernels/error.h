@@ -15,5 +15,15 @@ class DeviceUnavailable : public Error {
  public:
   using Error::Error;
 };
+/// An allocation on the device failed; says what was asked, what was free and which option lowers it.
+class DeviceOutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+/// A call to the device failed; the text names the call and its place. The device can no longer be used by this process.
+class DeviceFailure : public Error {
+ public:
+  using Error::Error;
+};
 
 }  // namespace kvwave::kernels

@@ -32,10 +32,9 @@ void add_rows(const LayerTensors& tensors, std::uint32_t kv_head, std::uint32_t 
 
 }  // namespace
 
-FutureMass::FutureMass(const LayerTensors& tensors, std::span<const std::uint32_t> after, kernels::ThreadPool& pool)
+FutureMass::FutureMass(const Sequence& sequence, std::span<const std::uint32_t> after)
     : after_(after.begin(), after.end()) {
   assert(std::is_sorted(after_.begin(), after_.end()));
-  const Sequence& sequence = tensors.sequence();
   std::size_t total = 0;
   for (const std::uint32_t position : after_) {
     start_.push_back(total);
@@ -46,20 +45,46 @@ FutureMass::FutureMass(const LayerTensors& tensors, std::span<const std::uint32_
                             after_.size(), sequence.n_positions, total * sizeof(float) * sequence.n_kv_heads >> 30));
   }
   mass_.assign(sequence.n_kv_heads, std::vector<float>(total));
-  if (after_.empty()) return;
+}
 
-  // Rows between two refreshes are summed apart, in parallel; a snapshot is then the sum of all later segments.
+std::uint32_t FutureMass::segment_end(std::size_t s, const Sequence& sequence) const {
+  return s + 1 < after_.size() ? after_[s + 1] + 1 : sequence.n_positions;
+}
+
+// Rows between two refreshes are summed apart, in parallel; a snapshot is then the sum of all later segments.
+FutureMass::FutureMass(const LayerTensors& tensors, std::span<const std::uint32_t> after, kernels::ThreadPool& pool)
+    : FutureMass(tensors.sequence(), after) {
+  const Sequence& sequence = tensors.sequence();
   const std::size_t n_segments = after_.size();
   std::vector<std::vector<double>> segment(sequence.n_kv_heads * n_segments);
   std::vector<ProbabilityTile> tiles(pool.size());
   pool.parallel_for(segment.size(), [&](std::size_t task, unsigned worker) {
     const auto kv_head = static_cast<std::uint32_t>(task / n_segments);
     const std::size_t s = task % n_segments;
-    const std::uint32_t last = s + 1 < n_segments ? after_[s + 1] : sequence.n_positions - 1;
+    const std::uint32_t last = segment_end(s, sequence) - 1;
     segment[task].assign(after_[s] + 1, 0.0);
     if (last > after_[s]) add_rows(tensors, kv_head, after_[s] + 1, last, tiles[worker], segment[task]);
   });
-  for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
+  accumulate(segment);
+}
+
+FutureMass::FutureMass(const Sequence& sequence, std::span<const std::uint32_t> after, const SegmentMass& segment_mass)
+    : FutureMass(sequence, after) {
+  const std::size_t n_segments = after_.size();
+  std::vector<std::vector<double>> segment(sequence.n_kv_heads * n_segments);
+  for (std::size_t s = 0; s < n_segments; ++s) {
+    const std::vector<double> mass = segment_mass(after_[s] + 1, segment_end(s, sequence));
+    for (std::size_t h = 0; h < sequence.n_kv_heads; ++h) {
+      const auto from = mass.begin() + static_cast<std::ptrdiff_t>(h * sequence.n_positions);
+      segment[h * n_segments + s].assign(from, from + static_cast<std::ptrdiff_t>(after_[s] + 1));
+    }
+  }
+  accumulate(segment);
+}
+
+void FutureMass::accumulate(std::vector<std::vector<double>>& segment) {
+  const std::size_t n_segments = after_.size();
+  for (std::size_t h = 0; h < mass_.size(); ++h) {
     for (std::size_t s = n_segments; s-- > 0;) {
       std::vector<double>& sum = segment[h * n_segments + s];
       if (s + 1 < n_segments) {

@@ -13,10 +13,12 @@
 #include <fmt/format.h>
 
 #include "kernels/cpu_features.h"
+#include "kernels/device.h"
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
 #include "replay/calibrate.h"
 #include "replay/commands.h"
+#include "replay/device_replay.h"
 #include "replay/error.h"
 #include "replay/report.h"
 #include "replay/report_csv.h"
@@ -50,6 +52,7 @@ struct Arguments {
   std::string profile, results, csv, json;  // empty = not asked for
   bool force = false, quiet = false;
   unsigned threads = 0;
+  kernels::DeviceChoice device;
 };
 
 std::string text_of(const po::variables_map& values, const char* name) {
@@ -84,10 +87,13 @@ Metrics parse_metrics(const std::string& text) {
   return metrics;
 }
 
-void check_device(const std::string& device) {
-  if (device.empty() || device == "auto" || device == "cpu") return;
-  if (device == "cuda") throw kernels::DeviceUnavailable("--device cuda: replay was built without CUDA");
-  throw traces::UsageError(fmt::format("option --device: expected auto, cpu or cuda, got '{}'", device));
+kernels::DeviceChoice parse_device(const std::string& text) {
+  if (text.empty()) return {};
+  try {
+    return kernels::parse_device_choice(text);
+  } catch (const kernels::Error& error) {
+    throw traces::UsageError(fmt::format("option --device: {}", error.what()));
+  }
 }
 
 std::optional<Arguments> parse_arguments(std::span<const std::string> args) {
@@ -102,7 +108,7 @@ std::optional<Arguments> parse_arguments(std::span<const std::string> args) {
   add("metrics", po::value<std::string>(), "mass, error, recall; default all (error is the costly one)");
   add("no-controls", "leave out full, ceiling, oracle, streaming and random");
   add("threads", po::value<std::string>(), "worker threads; default all");
-  add("device", po::value<std::string>(), "auto, cpu or cuda; default auto");
+  add("device", po::value<std::string>(), "auto, cpu, cuda or cuda:N; default auto");
   add("force,f", "replace existing outputs");
   add("quiet", "no progress bar and no timing");
   const auto values = traces::parse_options(kUsage, options, "trace", args);
@@ -122,7 +128,7 @@ std::optional<Arguments> parse_arguments(std::span<const std::string> args) {
     arguments.threads =
         static_cast<unsigned>(traces::parse_integer("threads", text_of(*values, "threads"), 1, kMostThreads));
   }
-  check_device(text_of(*values, "device"));
+  arguments.device = parse_device(text_of(*values, "device"));
   arguments.profile = text_of(*values, "profile");
   arguments.results = text_of(*values, "output");
   arguments.csv = text_of(*values, "csv");
@@ -202,6 +208,16 @@ void print_timing(const Report& report) {
              1e3 * simulate / (n * static_cast<double>(report.traces.size())), evaluate);
 }
 
+// `auto` leaves to the CPU what a GPU cannot do; `cuda` refuses it.
+kernels::Device find_device(const kernels::DeviceChoice& choice, const std::vector<traces::TraceReader>& traces) {
+  const bool automatic = choice.kind == kernels::DeviceChoice::Kind::automatic;
+  const bool fits = std::all_of(traces.begin(), traces.end(), [](const traces::TraceReader& trace) {
+    return trace.info().levels.qkv && DeviceReplay::can_hold(sequence_of(trace));
+  });
+  if (choice.kind == kernels::DeviceChoice::Kind::cpu || (automatic && !fits)) return {};
+  return kernels::choose_device(choice, kernels::list_devices());
+}
+
 Report run(const Arguments& arguments) {
   std::vector<traces::TraceReader> traces;
   for (const std::string& path : arguments.traces) traces.emplace_back(path);
@@ -211,7 +227,10 @@ Report run(const Arguments& arguments) {
 
   Report report;
   report.metrics = arguments.options.metrics;
-  report.device = fmt::format("cpu ({})", to_string(kernels::simd_path()));
+  ReplayOptions options = arguments.options;
+  options.device = find_device(arguments.device, traces);
+  report.device =
+      options.device.is_cuda() ? options.device.name : fmt::format("cpu ({})", to_string(kernels::simd_path()));
   report.profile = find_profile(arguments, traces, hashes);
   const std::vector<double> demand = report.profile ? report.profile->profile.demand : std::vector<double>();
   kernels::ThreadPool pool(arguments.threads);
@@ -228,8 +247,7 @@ Report run(const Arguments& arguments) {
     const auto progress = [&](std::uint64_t done, std::uint64_t total) {
       bar.update(done * traces[t].shape().n_layers / total, fmt::format("{} of {}", done, total));
     };
-    entry.replay =
-        replay_trace(traces[t], key_of(hashes[t]), arguments.request, demand, arguments.options, pool, progress);
+    entry.replay = replay_trace(traces[t], key_of(hashes[t]), arguments.request, demand, options, pool, progress);
     entry.summaries = summarise(*entry.replay->sums, entry.replay->sweep, entry.value_bytes);
     report.traces.push_back(std::move(entry));
   }

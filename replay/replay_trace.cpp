@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/device_replay.h"
 #include "replay/error.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
@@ -55,6 +56,26 @@ void require_rows(const traces::TraceReader& trace, const std::string& strategy)
   }
 }
 
+void replay_layers_on_device(const traces::TraceReader& trace, std::span<const std::uint32_t> clairvoyant,
+                             std::uint64_t trace_key, const Metrics& metrics, const ReplayOptions& options,
+                             const std::function<void(std::uint64_t, std::uint64_t)>& progress, TraceReplay& replay) {
+  const Sequence& sequence = replay.sequence;
+  DeviceReplay device(trace, sequence, options.device.index, options.read_ahead);
+  for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
+    check_interrupt();
+    progress(layer, sequence.n_layers);
+    device.load(layer);
+    auto start = Clock::now();
+    std::vector<LayerResidency> residency = device.simulate(replay.sweep, clairvoyant, trace_key);
+    replay.simulate_seconds += seconds_since(start);
+    start = Clock::now();
+    device.evaluate(replay.sweep, residency, metrics, *replay.sums);
+    replay.evaluate_seconds += seconds_since(start);
+    if (options.keep_details) replay.residency.push_back(std::move(residency));
+  }
+  progress(sequence.n_layers, sequence.n_layers);
+}
+
 }  // namespace
 
 Sequence sequence_of(const traces::TraceReader& trace) {
@@ -86,6 +107,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   request.clairvoyant = request.clairvoyant && has_qkv;
   replay->sweep = build_sweep(request, sequence, demand);
   std::string strategy;
+  if (options.device.is_cuda()) require_rows(trace, "--device " + options.device.name);
   if (replay->sweep.needs_qkv(&strategy)) require_rows(trace, strategy);
   Metrics metrics = options.metrics;
   if (!has_qkv) {
@@ -109,6 +131,10 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     evaluate_stored_rows(trace, sequence, replay->sweep, replay->residency, metrics, pool, report, *replay->sums);
     replay->evaluate_seconds = seconds_since(start);
     if (!options.keep_details) replay->residency.clear();
+    return replay;
+  }
+  if (options.device.is_cuda()) {
+    replay_layers_on_device(trace, wanted, trace_key, metrics, options, progress, *replay);
     return replay;
   }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {

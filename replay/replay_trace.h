@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/device.h"
 #include "kernels/thread_pool.h"
 #include "replay/evaluate.h"
 #include "replay/metric_sums.h"
@@ -23,6 +24,8 @@ namespace kvwave::replay {
 struct ReplayOptions {
   Metrics metrics;
   bool keep_details = false;  ///< residencies and step bins, for results.h5
+  kernels::Device device;     ///< a CUDA device needs level qkv and reads the trace from a thread of its own
+  bool read_ahead = true;     ///< on a CUDA device: false reads each layer when it is needed, in the caller's thread
 };
 
 /// What replaying one trace found.

@@ -59,7 +59,7 @@ TEST_F(CaptureMistakes, contradicting_options_are_refused) {
 }
 
 TEST_F(CaptureMistakes, cuda_is_refused_and_not_replaced) {
-  expect_refusal(capture({"-p", "x", "--device", "cuda", "-o", out()}), 1, {"built without CUDA"});
+  expect_refusal(capture({"-p", "x", "--device", "cuda", "-o", out()}), 1, {"no CUDA device can be used"});
 }
 
 TEST_F(CaptureMistakes, existing_output_is_kept_unless_forced) {

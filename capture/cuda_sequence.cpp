@@ -1,0 +1,99 @@
+#include "capture/cuda_sequence.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "capture/error.h"
+#include "capture/rope_table.h"
+#include "kernels/transformer_ops.h"
+
+namespace kvwave::capture {
+namespace {
+
+// A longer prompt of the same data set should seldom need new memory.
+constexpr std::uint32_t kCapacityStep = 1024;
+
+}  // namespace
+
+kernels::DecoderModel decoder_model(const Model& model) {
+  const ModelConfig& config = model.config();
+  kernels::DecoderModel result;
+  result.hidden = config.hidden;
+  result.ffn = config.ffn;
+  result.vocab_size = config.vocab_size;
+  result.n_q_heads = config.n_q_heads;
+  result.n_kv_heads = config.n_kv_heads;
+  result.head_dim = config.head_dim;
+  result.rms_epsilon = config.rms_epsilon;
+  result.rope_interleaved = config.rope_layout == RopeLayout::interleaved;
+  const RopeTable rope(config);
+  result.rope_frequency.assign(rope.frequencies().begin(), rope.frequencies().end());
+  result.embedding = model.token_embedding();
+  result.output = model.output();
+  result.output_norm = model.output_norm();
+  for (const LayerParams& layer : model.layers()) {
+    result.layers.push_back({layer.attn_norm, layer.ffn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.q_norm,
+                             layer.k_norm, layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down});
+  }
+  return result;
+}
+
+class CudaSequence::Sink final : public kernels::DecodeRecordSink {
+ public:
+  explicit Sink(Recorder& recorder) : recorder_(recorder) {}
+  void record(const kernels::DecodeRecord& record) override { recorder_.record(record); }
+
+ private:
+  Recorder& recorder_;
+};
+
+CudaSequence::CudaSequence(const Model& model, CacheType cache_type, kernels::Device device)
+    : model_(model),
+      cache_type_(cache_type == CacheType::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      device_(std::move(device)) {}
+
+CudaSequence::~CudaSequence() = default;
+
+void CudaSequence::begin(std::uint32_t n_positions, Recorder* recorder) {
+  // A sequence that broke off left records on their way to a recorder that is gone.
+  const bool broken = sink_ != nullptr;
+  if (broken || !decoder_ || n_positions > capacity_) {
+    decoder_.reset();
+    const std::uint32_t steps = (n_positions + kCapacityStep - 1) / kCapacityStep;
+    capacity_ = std::max(n_positions, std::min(steps * kCapacityStep, model_.config().context_length));
+    decoder_.emplace(decoder_model(model_), kernels::CudaDecoderOptions{device_.index, cache_type_, capacity_});
+  }
+  decoder_->reset();
+  sink_.reset();
+  if (recorder == nullptr) return;
+  sink_ = std::make_unique<Sink>(*recorder);
+  decoder_->start_recording(recorder->device_options(), *sink_);
+}
+
+std::uint32_t CudaSequence::block_limit(std::uint32_t, std::uint32_t wanted) const {
+  constexpr std::uint32_t kAnswerInterrupts = 256;
+  return std::min(wanted, kAnswerInterrupts);  // the device makes its own blocks
+}
+
+std::span<const float> CudaSequence::feed(std::span<const std::int32_t> tokens) {
+  for (const std::int32_t id : tokens) {
+    if (id < 0 || static_cast<std::uint32_t>(id) >= model_.config().vocab_size) {
+      throw Error(fmt::format("token id {} is outside the vocabulary of {} tokens", id, model_.config().vocab_size));
+    }
+  }
+  const std::span<const float> logits = decoder_->feed(tokens);
+  if (kernels::all_finite(logits)) return logits;
+  const auto bad = std::find_if(logits.begin(), logits.end(), [](float logit) { return !std::isfinite(logit); });
+  throw NumericFailure(
+      fmt::format("position {}: the logit of token {} is {}", decoder_->n_positions() - 1, bad - logits.begin(), *bad));
+}
+
+void CudaSequence::finish() {
+  decoder_->finish();
+  sink_.reset();
+}
+
+}  // namespace kvwave::capture

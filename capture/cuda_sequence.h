@@ -1,0 +1,38 @@
+// Decoding on a CUDA device: gives the model's parameters to the kernels and their records to the recorder.
+#pragma once
+
+#include <optional>
+
+#include "capture/sequence_decoder.h"
+#include "kernels/cuda_decoder.h"
+
+namespace kvwave::capture {
+
+/// The parameters as the kernels take them: views into the model, which must outlive them.
+kernels::DecoderModel decoder_model(const Model& model);
+
+class CudaSequence final : public SequenceDecoder {
+ public:
+  /// Uploads nothing yet: begin() does, with room for its positions.
+  CudaSequence(const Model& model, CacheType cache_type, kernels::Device device);
+  ~CudaSequence() override;
+
+  void begin(std::uint32_t n_positions, Recorder* recorder) override;
+  std::uint32_t block_limit(std::uint32_t first, std::uint32_t wanted) const override;
+  std::span<const float> feed(std::span<const std::int32_t> tokens) override;
+  void finish() override;
+  std::string device_name() const override { return device_.name; }
+  std::string attention_kernel() const override { return "cuda-chunks"; }
+
+ private:
+  class Sink;
+
+  const Model& model_;
+  kernels::KvType cache_type_;
+  kernels::Device device_;
+  std::uint32_t capacity_ = 0;  // positions that decoder_ has room for
+  std::optional<kernels::CudaDecoder> decoder_;
+  std::unique_ptr<Sink> sink_;  // while a sequence is recorded
+};
+
+}  // namespace kvwave::capture

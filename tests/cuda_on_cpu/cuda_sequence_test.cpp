@@ -1,0 +1,277 @@
+// Whole decode steps on the device against the CPU decoder: logits, what is recorded, and the memory it takes.
+#include "capture/cuda_sequence.h"
+
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "capture/error.h"
+#include "capture/session.h"
+#include "capture/trace_description.h"
+#include "control.h"
+#include "kernels/error.h"
+#include "replay/verify.h"
+#include "tests/capture/temporary_folder.h"
+#include "tests/capture/tiny_llama.h"
+#include "traces/reader.h"
+
+namespace kvwave::capture {
+namespace {
+
+using testing::TinyLlama;
+
+const kernels::Device kDevice{0, "cuda:0 (kernels on the CPU)"};
+/// Logits of the tiny models are of size 10 or so; fp32 in another order of additions, two layers deep.
+constexpr double kLogitBound = 2e-4;
+
+class CudaSequenceTest : public ::testing::Test {
+ protected:
+  void write_model(const TinyLlama& shape) {
+    const std::filesystem::path path = folder_ / (std::to_string(n_models_++) + ".gguf");
+    testing::write_tiny_llama(path, shape);
+    model_ = std::make_unique<Model>(Model::load(path));
+  }
+
+  /// Feeds both decoders block by block and compares the logits after each.
+  void expect_equal_logits(const std::vector<std::vector<std::int32_t>>& blocks, const std::string& what) {
+    kernels::ThreadPool pool(1);
+    const auto cpu = make_sequence_decoder(*model_, CacheType::f32, pool, {});
+    const auto device = make_sequence_decoder(*model_, CacheType::f32, pool, kDevice);
+    std::uint32_t n_positions = 0;
+    for (const auto& block : blocks) n_positions += static_cast<std::uint32_t>(block.size());
+    cpu->begin(n_positions, nullptr);
+    device->begin(n_positions, nullptr);
+    std::size_t step = 0;
+    for (const auto& block : blocks) {
+      const std::span<const float> expected = cpu->feed(block);
+      const std::span<const float> actual = device->feed(block);
+      ASSERT_EQ(actual.size(), expected.size());
+      for (std::size_t id = 0; id < expected.size(); ++id) {
+        ASSERT_NEAR(actual[id], expected[id], kLogitBound * (1 + std::fabs(expected[id])))
+            << what << ", block " << step << ", token " << id;
+      }
+      ++step;
+    }
+  }
+
+  struct Recording {
+    std::filesystem::path path;
+    RunResult result;
+  };
+  Recording record(const PromptTokens& tokens, const DecodeOptions& decode, const RecordOptions& record_options,
+                   const kernels::Device& device) {
+    const Tokenizer tokenizer(model_->tokenizer_data());
+    kernels::ThreadPool pool(1);
+    Session session(*model_, tokenizer, pool, decode, device);
+    const RunPlan plan = plan_run(tokens, decode, model_->config().context_length);
+    const RunIdentity identity{"kvwave capture",
+                               std::string(64, 'a'),
+                               std::string(64, 'b'),
+                               session.decoder().attention_kernel(),
+                               "raw",
+                               session.decoder().device_name()};
+    const traces::TraceInfo info = describe_trace(*model_, tokens, decode, record_options, identity);
+    Recording recording;
+    recording.path = folder_ / (std::to_string(n_models_++) + ".h5");
+    traces::TraceWriter writer(recording.path, info);
+    recording.result = session.run(tokens, plan, {}, &info, &writer);
+    return recording;
+  }
+
+  testing::TemporaryFolder folder_;
+  std::unique_ptr<Model> model_;
+  int n_models_ = 0;
+};
+
+DecodeOptions greedy(std::uint32_t n_tokens, CacheType cache_type) {
+  DecodeOptions options;
+  options.max_tokens = n_tokens;
+  options.ignore_eos = true;
+  options.cache_type = cache_type;
+  return options;
+}
+
+PromptTokens prompt_of(std::uint32_t n_tokens) {
+  PromptTokens prompt;
+  for (std::uint32_t i = 0; i < n_tokens; ++i) prompt.ids.push_back(static_cast<std::int32_t>(3 + i * 37 % 250));
+  return prompt;
+}
+
+TEST_F(CudaSequenceTest, every_parameter_type_gives_the_logits_of_the_cpu) {
+  for (int type = 0; type <= static_cast<int>(kernels::ParamType::q6_k); ++type) {
+    TinyLlama shape;
+    shape.hidden = 256;
+    shape.ffn = 256;
+    shape.n_q_heads = 4;
+    shape.n_kv_heads = 2;
+    shape.head_dim = 64;
+    shape.n_layers = 1;
+    shape.matrix_type = static_cast<kernels::ParamType>(type);
+    shape.embedding_type = shape.matrix_type;
+    shape.tied_output = type % 2 == 0;
+    write_model(shape);
+    expect_equal_logits({{5, 9, 200}, {17}}, std::string(to_string(shape.matrix_type)));
+  }
+}
+
+TEST_F(CudaSequenceTest, odd_shapes_give_the_logits_of_the_cpu) {
+  for (const auto& [n_q_heads, n_kv_heads, head_dim] :
+       {std::array{3U, 1U, 80U}, std::array{5U, 5U, 16U}, std::array{14U, 2U, 32U}, std::array{2U, 1U, 256U}}) {
+    TinyLlama shape;
+    shape.hidden = 72;
+    shape.ffn = 100;
+    shape.n_q_heads = n_q_heads;
+    shape.n_kv_heads = n_kv_heads;
+    shape.head_dim = head_dim;
+    write_model(shape);
+    expect_equal_logits({{1, 2, 3, 4, 5, 6, 7, 8, 9}, {10}}, "head_dim " + std::to_string(head_dim));
+  }
+}
+
+TEST_F(CudaSequenceTest, a_graph_serves_until_the_sequence_needs_a_wider_one) {
+  TinyLlama shape;
+  shape.n_layers = 1;
+  shape.hidden = 32;
+  shape.ffn = 32;
+  shape.n_q_heads = 1;
+  shape.n_kv_heads = 1;
+  write_model(shape);
+  std::vector<std::vector<std::int32_t>> blocks{prompt_of(126).ids};
+  for (int step = 0; step < 6; ++step) blocks.push_back({40 + step});  // across position 128
+  blocks.push_back(prompt_of(124).ids);
+  for (int step = 0; step < 4; ++step) blocks.push_back({50 + step});  // and 256
+  expect_equal_logits(blocks, "long");
+}
+
+TEST_F(CudaSequenceTest, the_trace_is_that_of_the_cpu) {
+  write_model({});
+  RecordOptions options;
+  options.epsilon = 0;
+  options.attention_dtype = traces::FloatType::f32;
+  options.prompt_window = 5;
+  const PromptTokens prompt = prompt_of(21);
+  const Recording on_cpu = record(prompt, greedy(12, CacheType::f32), options, {});
+  const Recording on_device = record(prompt, greedy(12, CacheType::f32), options, kDevice);
+  const traces::TraceReader cpu(on_cpu.path);
+  const traces::TraceReader device(on_device.path);
+  EXPECT_EQ(device.info().device, kDevice.name);
+  EXPECT_EQ(device.info().attention_kernel, "cuda-chunks");
+  ASSERT_EQ(device.n_positions(), cpu.n_positions());
+  std::vector<std::int32_t> cpu_ids(cpu.n_positions());
+  std::vector<std::int32_t> device_ids(cpu.n_positions());
+  cpu.token_ids(0, cpu.n_positions(), cpu_ids);
+  device.token_ids(0, cpu.n_positions(), device_ids);
+  EXPECT_EQ(device_ids, cpu_ids);
+
+  const traces::ModelShape& shape = cpu.shape();
+  traces::AttentionRows cpu_rows;
+  traces::AttentionRows device_rows;
+  for (std::uint32_t position = cpu.info().first_row; position < cpu.n_positions(); ++position) {
+    cpu.attention(position, cpu_rows);
+    device.attention(position, device_rows);
+    for (std::uint32_t layer = 0; layer < shape.n_layers; ++layer) {
+      for (std::uint32_t q_head = 0; q_head < shape.n_q_heads; ++q_head) {
+        const auto expected = cpu_rows.row(layer, q_head);
+        const auto actual = device_rows.row(layer, q_head);
+        ASSERT_EQ(actual.prob.size(), expected.prob.size());
+        for (std::size_t i = 0; i < expected.prob.size(); ++i) {
+          ASSERT_NEAR(actual.prob[i], expected.prob[i], 1e-5)
+              << "layer " << layer << ", q_head " << q_head << ", position " << position << ", key " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaSequenceTest, a_trace_of_the_device_passes_verification) {
+  write_model({});
+  const PromptTokens prompt = prompt_of(20);
+  RecordOptions options;
+  options.prompt_window = 4;
+  for (const CacheType type : {CacheType::f16, CacheType::f32}) {
+    const Recording recording = record(prompt, greedy(8, type), options, kDevice);
+    EXPECT_EQ(recording.result.n_tokens, 8U);
+    const traces::TraceReader trace(recording.path);
+    const replay::VerifyReport report = replay::verify(trace);
+    EXPECT_TRUE(report.complete);
+    for (const replay::Check& check : report.checks) {
+      EXPECT_EQ(check.outside, 0U) << check.name << ": " << check.difference << ", allowed " << check.allowed << ' '
+                                   << check.note;
+    }
+    EXPECT_TRUE(report.passed());
+  }
+}
+
+TEST_F(CudaSequenceTest, the_device_memory_is_what_was_predicted) {
+  write_model({});
+  const kernels::DecoderModel model = decoder_model(*model_);
+  const kernels::CudaDecoderOptions options{0, kernels::KvType::f16, 200};
+  kernels::RecordOptions record;
+  record.rho = {0.5, 0.93};
+  class Ignore final : public kernels::DecodeRecordSink {
+    void record(const kernels::DecodeRecord&) override {}
+  } sink;
+  ASSERT_EQ(cudasim::memory_in_use(), 0U);
+  kernels::CudaDecoder decoder(model, options);
+  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_bytes(model, options, nullptr));
+  decoder.start_recording(record, sink);
+  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_bytes(model, options, &record));
+}
+
+TEST_F(CudaSequenceTest, records_come_in_order_and_complete) {
+  write_model({});
+  class Collect final : public kernels::DecodeRecordSink {
+   public:
+    std::vector<std::uint32_t> positions, with_rows;
+
+   private:
+    void record(const kernels::DecodeRecord& record) override {
+      positions.push_back(record.position);
+      if (record.stats.empty()) return;
+      with_rows.push_back(record.position);
+      const auto entries = std::accumulate(record.entry_count.begin(), record.entry_count.end(), std::size_t{0});
+      EXPECT_EQ(record.entry_position.size(), entries);
+    }
+  } sink;
+  kernels::CudaDecoder decoder(decoder_model(*model_), {0, kernels::KvType::f16, 64});
+  kernels::RecordOptions record;
+  record.rho = {0.93};
+  record.first_row = 19;
+  decoder.start_recording(record, sink);
+  decoder.feed(prompt_of(23).ids);
+  for (std::int32_t step = 0; step < 7; ++step) decoder.feed({&step, 1});
+  decoder.finish();
+  std::vector<std::uint32_t> expected(30);
+  std::iota(expected.begin(), expected.end(), 0U);
+  EXPECT_EQ(sink.positions, expected);
+  EXPECT_EQ(sink.with_rows, std::vector<std::uint32_t>(expected.begin() + 19, expected.end()));
+}
+
+TEST_F(CudaSequenceTest, too_little_device_memory_is_an_error_that_says_what_helps) {
+  write_model({});
+  cudasim::set_memory_limit(1 << 16);
+  kernels::ThreadPool pool(1);
+  const auto device = make_sequence_decoder(*model_, CacheType::f16, pool, kDevice);
+  try {
+    device->begin(500, nullptr);
+    FAIL() << "fits in 64 KiB";
+  } catch (const kernels::DeviceOutOfMemory& error) {
+    EXPECT_NE(std::string(error.what()).find("free;"), std::string::npos) << error.what();
+  }
+  cudasim::set_memory_limit(std::size_t{1} << 40);
+  EXPECT_EQ(cudasim::memory_in_use(), 0U);
+}
+
+TEST_F(CudaSequenceTest, a_head_dim_without_kernels_is_refused) {
+  TinyLlama shape;
+  shape.head_dim = 12;
+  write_model(shape);
+  kernels::ThreadPool pool(1);
+  const auto device = make_sequence_decoder(*model_, CacheType::f16, pool, kDevice);
+  EXPECT_THROW(device->begin(10, nullptr), kernels::Error);
+}
+
+}  // namespace
+}  // namespace kvwave::capture
