@@ -1,6 +1,6 @@
 """Runs the commands in README.md's ```sh blocks, in order, in one shell and a fresh folder.
 
-usage: readme_commands.py KVWAVE ROOT. Lines that assign MODEL are replaced by the model of KVWAVE_MODEL; `./run VERB`
+usage: readme_commands.py KVWAVE ROOT. Lines that set MODEL and PATH are replaced (KVWAVE_MODEL, KVWAVE); `./run VERB`
 lines are only checked against `./run help`, because they would run this test again.
 """
 
@@ -24,7 +24,7 @@ commands = 0
 for block in re.findall(r"^```sh\n(.*?)^```", readme, flags=re.M | re.S):
     for line in block.replace("\\\n", " ").splitlines():
         line = line.strip()
-        if not line or line.startswith("#") or line.startswith("MODEL="):
+        if not line or line.startswith(("#", "MODEL=", "export PATH=")):
             continue
         verb = re.match(r"\./run (\w+)", line)
         if verb:
