@@ -59,15 +59,17 @@ Superblock read_superblock(const std::filesystem::path& path) {
   if (std::memcmp(head.data(), kSignature.data(), kSignature.size()) != 0) {
     throw NotATrace(fmt::format("{}: is not a trace: it does not begin with the HDF5 signature", path.string()));
   }
-  const bool modern = (head[8] == 2 || head[8] == 3) && head[9] == 8;  // version, and 8-byte offsets
-  if (!modern) return block;
   if (static_cast<std::size_t>(got) < head.size()) {
     throw TruncatedTrace(fmt::format("{}: is truncated: {} bytes are no whole HDF5 header", path.string(), got));
   }
-  if (head[8] == 3) {
-    block.writer_flag = (head[11] & 1U) != 0;
-    block.swmr_flag = (head[11] & 4U) != 0;
+  // Older layouts carry no checksums, and libhdf5 reads beyond its buffers where their metadata is damaged.
+  constexpr std::uint8_t kVersion = 3;
+  if (head[8] != kVersion || head[9] != 8) {
+    throw NotATrace(
+        fmt::format("{}: is not a trace: HDF5 superblock version {}, expected {}", path.string(), head[8], kVersion));
   }
+  block.writer_flag = (head[11] & 1U) != 0;
+  block.swmr_flag = (head[11] & 4U) != 0;
   static_assert(std::endian::native == std::endian::little);
   std::memcpy(&block.promised_bytes, head.data() + 28, sizeof(block.promised_bytes));
   return block;

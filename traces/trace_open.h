@@ -10,15 +10,16 @@
 
 namespace kvwave::traces {
 
-/// What the first bytes of a file say (HDF5 superblock, versions 2 and 3; older ones only have their signature read).
+/// What the first bytes of a file say (HDF5 superblock, version 3).
 struct Superblock {
   bool writer_flag = false;          ///< a writer has it open, or died with it open
   bool swmr_flag = false;            ///< ... and that writer writes for concurrent readers
-  std::uint64_t promised_bytes = 0;  ///< end of file as of the last flush, 0 when unknown
+  std::uint64_t promised_bytes = 0;  ///< end of file as of the last flush
   std::uint64_t actual_bytes = 0;
 };
 
-/// Throws NotATrace when `path` is no regular, readable file with an HDF5 signature at its start.
+/// Throws NotATrace when `path` is no regular, readable file that begins as HDF5 of that version, TruncatedTrace when
+/// not even the superblock is whole.
 Superblock read_superblock(const std::filesystem::path& path);
 
 struct OpenedFile {

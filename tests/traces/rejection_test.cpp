@@ -279,6 +279,13 @@ TEST_F(TraceReaderRejection, rejects_headers_that_promise_far_more_than_the_file
   expect_rejected<TruncatedTrace>("its header promises 10995");
 }
 
+TEST_F(TraceReaderRejection, rejects_older_layouts_of_hdf5) {
+  std::string bytes = bytes_of(path_);
+  bytes[8] = 0;
+  write_bytes(path_, bytes);
+  expect_rejected<NotATrace>("HDF5 superblock version 0, expected 3");
+}
+
 TEST_F(TraceReaderRejection, survives_flipped_bits) {
   const std::uint64_t seed = std::random_device{}();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
