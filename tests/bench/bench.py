@@ -126,8 +126,9 @@ class Bench:
 
     def size(self):
         facts = json.loads(self.run("info", self.worked_trace(), "--json"))
-        dense = facts["dense_f16_rows_bytes"]
-        for level, stored in facts["level_bytes"].items():
+        dense = facts["dense_fp16_row_bytes"]
+        for level, use in facts["levels"].items():
+            stored = use["stored_bytes"]
             limit = 0.36 if level == "attention" else None
             self.row(f"trace size, level {level}, {facts['n_positions']} positions",
                      f"{stored / 1e6:.1f} MB = {stored / dense:.3f}x of dense fp16 rows ({dense / 1e6:.1f} MB)",

@@ -13,9 +13,9 @@ if [[ $# -eq 0 || " $* " == *" decode "* ]]; then
     echo "bench: building llama.cpp (llama-cpp-python 0.3.36) in $VENV" >&2
     "$VENV/bin/python" -m pip -q install numpy llama-cpp-python==0.3.36 >&2
   }
-  "$VENV/bin/python" -c 'import torch, transformers, gguf' 2>/dev/null || {
+  "$VENV/bin/python" -c 'import accelerate, torch, transformers, gguf' 2>/dev/null || {
     echo "bench: installing torch and transformers in $VENV" >&2
-    "$VENV/bin/python" -m pip -q install torch transformers gguf >&2
+    "$VENV/bin/python" -m pip -q install torch transformers accelerate gguf >&2
   }
 fi
 exec python3 tests/bench/bench.py --build "$BUILD" --model "$MODEL" --venv "$VENV" "$@"
