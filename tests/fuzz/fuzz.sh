@@ -13,7 +13,8 @@ if ! command -v clang++ >/dev/null || ! echo 'extern "C" int LLVMFuzzerTestOneIn
   fi
 fi
 [ -f build/fuzz/build.ninja ] || cmake --preset fuzz
-cmake --build build/fuzz -j "${KVWAVE_JOBS:-$(nproc)}"
+mapfile -t targets < <(basename -s .cpp -a tests/fuzz/*_fuzz.cpp)
+cmake --build build/fuzz -j "${KVWAVE_JOBS:-$(nproc)}" --target "${targets[@]}"
 for target in build/fuzz/tests/fuzz/*_fuzz; do
   name=$(basename "$target")
   corpus=build/fuzz/corpus/$name
