@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "replay/figure_table.h"
+
 namespace kvwave::replay {
 
 const char* const kOpenLoopNotice =
@@ -11,23 +13,6 @@ const char* const kOpenLoopNotice =
     "eviction.";
 
 namespace {
-
-constexpr std::array kFigures = {
-    &Figures::requested,
-    &Figures::realised_mean,
-    &Figures::realised_peak,
-    &Figures::bytes_mean,
-    &Figures::bytes_peak,
-    &Figures::retained_mass,
-    &Figures::retained_mass_hi,
-    &Figures::worst_decile,
-    &Figures::output_error,
-    &Figures::output_error_bound,
-    &Figures::recall,
-    &Figures::needed_after_eviction,
-    &Figures::churn,
-    &Figures::jaccard,
-};
 
 // Two-sided 97.5 % quantile of Student's t by degrees of freedom.
 double student_t(std::size_t degrees) {
@@ -39,7 +24,8 @@ double student_t(std::size_t degrees) {
 ReportLine average(const std::vector<ReportTrace>& traces, std::size_t configuration) {
   ReportLine line;
   for (const ReportTrace& trace : traces) line.n_counted += trace.summaries[configuration].n_counted;
-  for (const auto figure : kFigures) {
+  for (const FigureColumn& column : figure_table()) {
+    const auto figure = column.value;
     double sum = 0, square = 0;
     std::size_t n = 0;
     for (const ReportTrace& trace : traces) {

@@ -6,14 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "replay/figure_table.h"
+
 namespace kvwave::replay {
 
 namespace {
-
-constexpr std::string_view kHeader =
-    "trace,strategy,budget,layer,kv_head,requested,realised_mean,realised_peak,retained_mass,retained_mass_lo,"
-    "retained_mass_hi,output_error,output_error_bound,retained_mass_worst_decile,recall_32,needed_after_eviction,churn,"
-    "jaccard,bytes_mean,bytes_peak,kind,control,counted_steps\n";
 
 std::string csv_field(std::string_view text) {
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
@@ -37,7 +34,9 @@ std::string report_csv(const Report& report) {
       fmt::format_to(to, ",{:.9g}", value);
     }
   };
-  out.append(kHeader);
+  fmt::format_to(to, "trace,strategy,budget,layer,kv_head");
+  for (const FigureColumn& column : figure_table()) fmt::format_to(to, ",{}", column.name);
+  fmt::format_to(to, ",kind,control,counted_steps\n");
   for (const ReportTrace& trace : report.traces) {
     for (std::size_t c = 0; c < report.configurations.size(); ++c) {
       const Configuration& configuration = report.configurations[c];
@@ -47,13 +46,7 @@ std::string report_csv(const Report& report) {
       for (std::size_t head = 0; head < trace.summaries[c].kv_heads.size(); ++head) {
         const Figures& figures = trace.summaries[c].kv_heads[head];
         fmt::format_to(to, "{},{},{}", prefix, head / n_kv_heads, head % n_kv_heads);
-        for (const double value :
-             {figures.requested, figures.realised_mean, figures.realised_peak, figures.retained_mass,
-              figures.retained_mass, figures.retained_mass_hi, figures.output_error, figures.output_error_bound,
-              figures.worst_decile, figures.recall, figures.needed_after_eviction, figures.churn, figures.jaccard,
-              figures.bytes_mean, figures.bytes_peak}) {
-          number(value);
-        }
+        for (const FigureColumn& column : figure_table()) number(figures.*column.value);
         fmt::format_to(to, ",{},{},{}\n", to_string(configuration.kind), configuration.control ? 1 : 0,
                        trace.summaries[c].n_counted);
       }

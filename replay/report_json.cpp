@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "replay/figure_table.h"
 #include "traces/command_line.h"
 #include "traces/repetition.h"
 
@@ -19,21 +20,9 @@ Json number(double value) {
 }
 
 Json figures_json(const Figures& figures) {
-  return {{"requested", number(figures.requested)},
-          {"realised_mean", number(figures.realised_mean)},
-          {"realised_peak", number(figures.realised_peak)},
-          {"bytes_mean", number(figures.bytes_mean)},
-          {"bytes_peak", number(figures.bytes_peak)},
-          {"retained_mass", number(figures.retained_mass)},
-          {"retained_mass_lo", number(figures.retained_mass)},
-          {"retained_mass_hi", number(figures.retained_mass_hi)},
-          {"retained_mass_worst_decile", number(figures.worst_decile)},
-          {"output_error", number(figures.output_error)},
-          {"output_error_bound", number(figures.output_error_bound)},
-          {"recall_32", number(figures.recall)},
-          {"needed_after_eviction", number(figures.needed_after_eviction)},
-          {"churn", number(figures.churn)},
-          {"jaccard", number(figures.jaccard)}};
+  Json json;
+  for (const FigureColumn& column : figure_table()) json[std::string(column.name)] = number(figures.*column.value);
+  return json;
 }
 
 Json trace_json(const ReportTrace& trace) {
