@@ -16,6 +16,20 @@ void Allocator::head_budgets(const HeadPlanInput& input, std::span<std::int32_t>
   divide_evenly(input.layer_budget, budget);
 }
 
+ReplanReport Allocator::replan(const LayerReplanInput& input, std::span<std::int32_t> layer_budget) const {
+  return {.unused = unused_entries(input, layer_budget)};
+}
+
+std::int64_t unused_entries(const LayerReplanInput& input, std::span<const std::int32_t> layer_budget) {
+  std::int64_t unused = 0;
+  for (std::size_t l = 0; l < input.layers.size(); ++l) {
+    const std::span<const std::uint32_t> residents = input.layers[l].residents;
+    const std::int64_t held = std::accumulate(residents.begin(), residents.end(), std::int64_t{0});
+    unused += std::max<std::int64_t>(0, layer_budget[l] - held);
+  }
+  return unused;
+}
+
 void divide_evenly(std::int64_t total, std::span<std::int32_t> parts) {
   const auto n = static_cast<std::int64_t>(parts.size());
   for (std::int64_t i = 0; i < n; ++i) {

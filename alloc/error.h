@@ -26,4 +26,10 @@ class MissingProfile : public Error {
   using Error::Error;
 };
 
+/// The allocator needs a table over layers and heads that was not given, or of another shape (both are named).
+class BadTable : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace kvwave::alloc
