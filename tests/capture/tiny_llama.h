@@ -111,9 +111,8 @@ inline TinyVocab tiny_vocab() {
   return vocab;
 }
 
-inline GgufBuilder build_tiny_llama(const TinyLlama& o = {}) {
-  constexpr float kEmbeddingSpread = 1.0F;
-  const TinyVocab vocab = tiny_vocab();
+/// Everything of the file but its tensors: the shape's keys, the vocabulary and the chat template.
+inline GgufBuilder describe_tiny_llama(const TinyLlama& o, const TinyVocab& vocab) {
   const auto n_vocab = static_cast<std::uint32_t>(vocab.pieces.size());
   GgufBuilder b;
   b.set_string("general.architecture", "llama");
@@ -142,6 +141,14 @@ inline GgufBuilder build_tiny_llama(const TinyLlama& o = {}) {
                "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
                "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}"
                "{% endif %}");
+  return b;
+}
+
+inline GgufBuilder build_tiny_llama(const TinyLlama& o = {}) {
+  constexpr float kEmbeddingSpread = 1.0F;
+  const TinyVocab vocab = tiny_vocab();
+  const auto n_vocab = static_cast<std::uint32_t>(vocab.pieces.size());
+  GgufBuilder b = describe_tiny_llama(o, vocab);
 
   std::mt19937 random(o.seed);
   const auto add = [&](const std::string& name, kernels::ParamType type, std::uint64_t rows, std::uint64_t cols,

@@ -1,0 +1,242 @@
+// make_random_model -o MODEL: writes a GGUF model of random parameters, by default of an 8B Llama's shape, as fast as
+// the disk takes it and without holding it in memory. Equal options give equal bytes. Its text is noise; its speed and
+// its memory are those of a trained model of that shape.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "kernels/params.h"
+#include "tests/bench/noise_bank.h"
+#include "tests/bench/tool_main.h"
+#include "tests/capture/tiny_llama.h"
+#include "traces/command_options.h"
+#include "traces/output_file.h"
+
+namespace {
+
+using namespace kvwave;
+using capture::testing::TinyLlama;
+using kernels::ParamType;
+namespace po = boost::program_options;
+
+constexpr std::uint64_t kAlignment = 32;
+
+struct Request {
+  TinyLlama shape;
+  std::uint32_t vocab = 128256;
+};
+
+struct PlannedTensor {
+  std::string name;
+  ParamType type = ParamType::f32;
+  std::uint64_t rows = 0, cols = 0;
+  float spread = 0;  ///< standard deviation; 0 = all ones (norms)
+
+  std::uint64_t row_bytes() const { return kernels::row_bytes(type, cols); }
+};
+
+std::vector<PlannedTensor> plan(const Request& request) {
+  const TinyLlama& o = request.shape;
+  const float in_hidden = 1.0F / std::sqrt(static_cast<float>(o.hidden));
+  const float in_ffn = 1.0F / std::sqrt(static_cast<float>(o.ffn));
+  const std::uint64_t q_rows = std::uint64_t{o.n_q_heads} * o.head_dim;
+  const std::uint64_t kv_rows = std::uint64_t{o.n_kv_heads} * o.head_dim;
+  std::vector<PlannedTensor> tensors;
+  const auto matrix = [&](const std::string& name, std::uint64_t rows, std::uint64_t cols, float spread) {
+    tensors.push_back({name, o.matrix_type, rows, cols, spread});
+  };
+  const auto norm = [&](const std::string& name) { tensors.push_back({name, ParamType::f32, 1, o.hidden, 0}); };
+  matrix("token_embd.weight", request.vocab, o.hidden, 1.0F);
+  if (!o.tied_output) matrix("output.weight", request.vocab, o.hidden, in_hidden);
+  norm("output_norm.weight");
+  for (std::uint32_t layer = 0; layer < o.n_layers; ++layer) {
+    const std::string prefix = fmt::format("blk.{}.", layer);
+    norm(prefix + "attn_norm.weight");
+    matrix(prefix + "attn_q.weight", q_rows, o.hidden, 1.4F * in_hidden);
+    matrix(prefix + "attn_k.weight", kv_rows, o.hidden, 1.4F * in_hidden);
+    matrix(prefix + "attn_v.weight", kv_rows, o.hidden, in_hidden);
+    matrix(prefix + "attn_output.weight", o.hidden, q_rows, in_hidden);
+    norm(prefix + "ffn_norm.weight");
+    matrix(prefix + "ffn_gate.weight", o.ffn, o.hidden, in_hidden);
+    matrix(prefix + "ffn_up.weight", o.ffn, o.hidden, in_hidden);
+    matrix(prefix + "ffn_down.weight", o.hidden, o.ffn, in_ffn);
+  }
+  return tensors;
+}
+
+/// Rows of random blocks, cut from one stretch of them at places that a hash chooses.
+class RowSource {
+ public:
+  RowSource(ParamType type, float spread, std::uint64_t longest_row, std::uint32_t seed)
+      : block_bytes_(kernels::block_bytes(type)) {
+    const std::uint64_t values = kBankValues + longest_row;
+    std::mt19937 random(seed);
+    const std::size_t block = kernels::block_values(type);
+    bytes_ = capture::testing::random_params(type, 1, (values + block - 1) / block * block, spread, random);
+    n_places_ = kBankValues / block;
+  }
+  std::string_view row(std::uint64_t place, std::uint64_t row_bytes) const {
+    return std::string_view(bytes_).substr(bench::mixed(place) % n_places_ * block_bytes_, row_bytes);
+  }
+
+ private:
+  static constexpr std::uint64_t kBankValues = std::uint64_t{1} << 20;
+  std::string bytes_;
+  std::uint64_t block_bytes_, n_places_ = 0;
+};
+
+class ModelFile {
+ public:
+  ModelFile(const std::filesystem::path& path, const Request& request)
+      : path_(path), request_(request), tensors_(plan(request)) {}
+
+  void write() {
+    const std::filesystem::path temporary = path_.string() + ".part";
+    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+    write_header(out);
+    for (std::size_t i = 0; i < tensors_.size(); ++i) write_tensor(tensors_[i], i, out);
+    out.close();
+    if (!out) {
+      std::filesystem::remove(temporary);
+      throw std::runtime_error(fmt::format("{} cannot be written: is the disk full?", path_.string()));
+    }
+    std::filesystem::rename(temporary, path_);
+  }
+
+ private:
+  void write_header(std::ofstream& out) const {
+    capture::testing::TinyVocab vocab = capture::testing::tiny_vocab();
+    for (std::size_t id = vocab.pieces.size(); id < request_.vocab; ++id) {
+      vocab.pieces.push_back(fmt::format("word{}", id));
+      vocab.types.push_back(1);
+    }
+    capture::testing::GgufBuilder header = describe_tiny_llama(request_.shape, vocab);
+    header.set_string("general.name", "random");
+    std::uint64_t offset = 0;
+    for (const PlannedTensor& t : tensors_) {
+      std::vector<std::uint64_t> extents = {t.cols};
+      if (t.spread != 0) extents.push_back(t.rows);
+      header.add_tensor(t.name, extents, capture::testing::gguf_type_number(t.type), {});
+      header.tensors.back().offset = static_cast<std::int64_t>(offset);
+      offset += padded(t.rows * t.row_bytes());
+    }
+    out << header.build();
+  }
+
+  void write_tensor(const PlannedTensor& tensor, std::uint64_t number, std::ofstream& out) {
+    const std::uint64_t row_bytes = tensor.row_bytes();
+    if (tensor.spread == 0) {
+      const std::vector<float> ones(tensor.cols, 1.0F);
+      out.write(reinterpret_cast<const char*>(ones.data()), static_cast<std::streamsize>(row_bytes));
+    } else {
+      const RowSource& source = source_of(tensor);
+      std::string piece;
+      for (std::uint64_t row = 0; row < tensor.rows; ++row) {
+        piece += source.row((number << 32U) ^ row, row_bytes);
+        if (piece.size() >= kPieceBytes || row + 1 == tensor.rows) {
+          out << piece;
+          piece.clear();
+        }
+      }
+    }
+    const std::uint64_t bytes = tensor.rows * row_bytes;
+    out << std::string(padded(bytes) - bytes, '\0');
+  }
+
+  const RowSource& source_of(const PlannedTensor& tensor) {
+    const auto [found, is_new] = sources_.try_emplace(tensor.spread, nullptr);
+    if (is_new) {
+      const std::uint64_t longest =
+          std::max({request_.shape.hidden, request_.shape.ffn, request_.shape.n_q_heads * request_.shape.head_dim});
+      found->second = std::make_unique<RowSource>(tensor.type, tensor.spread, longest,
+                                                  request_.shape.seed + static_cast<std::uint32_t>(sources_.size()));
+    }
+    return *found->second;
+  }
+
+  static std::uint64_t padded(std::uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+  static constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
+  std::filesystem::path path_;
+  Request request_;
+  std::vector<PlannedTensor> tensors_;
+  std::map<float, std::unique_ptr<RowSource>> sources_;  // by spread
+};
+
+ParamType parse_type(const std::string& word) {
+  for (int i = 0; i <= static_cast<int>(ParamType::q6_k); ++i) {
+    const auto type = static_cast<ParamType>(i);
+    if (word == kernels::to_string(type)) return type;
+  }
+  throw traces::UsageError(fmt::format("option --type: expected a parameter type such as F16 or Q4_K, got '{}'", word));
+}
+
+Request request_of(const po::variables_map& values) {
+  const auto number = [&](const char* name, std::uint32_t fallback, std::int64_t highest) {
+    if (!values.contains(name)) return fallback;
+    return static_cast<std::uint32_t>(traces::parse_integer(name, values[name].as<std::string>(), 1, highest));
+  };
+  Request request;
+  TinyLlama& shape = request.shape;
+  shape.n_layers = number("layers", 32, 1024);
+  shape.hidden = number("hidden", 4096, 1 << 16);
+  shape.ffn = number("ffn", 14336, 1 << 18);
+  shape.n_q_heads = number("q-heads", 32, 1024);
+  shape.n_kv_heads = number("kv-heads", 8, 1024);
+  shape.head_dim = number("head-dim", 128, 1024);
+  shape.context_length = number("context", 32768, 1 << 24);
+  shape.seed = number("seed", 1, 1 << 20);
+  shape.tied_output = values.contains("tied");
+  shape.matrix_type = parse_type(values["type"].as<std::string>());
+  shape.embedding_type = shape.matrix_type;
+  const auto least = static_cast<std::uint32_t>(capture::testing::tiny_vocab().pieces.size());
+  request.vocab = std::max(least, number("vocab", request.vocab, 1 << 22));
+  const std::size_t block = kernels::block_values(shape.matrix_type);
+  for (const std::uint32_t width : {shape.hidden, shape.ffn, shape.n_q_heads * shape.head_dim}) {
+    if (width % block != 0) {
+      throw traces::UsageError(fmt::format("option --type: blocks of {} hold {} values, which do not divide rows of {}",
+                                           values["type"].as<std::string>(), block, width));
+    }
+  }
+  return request;
+}
+
+int make_random_model(std::span<const std::string> args) {
+  po::options_description options;
+  const auto text = [&](const char* name, const char* value, const char* help) {
+    options.add_options()(name, po::value<std::string>()->value_name(value), help);
+  };
+  text("output,o", "MODEL", "the file to write");
+  options.add_options()("type", po::value<std::string>()->value_name("TYPE")->default_value("F16"),
+                        "of all matrices: F32, F16, BF16, Q8_0, Q4_K, ...");
+  text("layers", "N", "layers (32)");
+  text("hidden", "N", "width of the residual stream (4096)");
+  text("ffn", "N", "width of the feed-forward layer (14336)");
+  text("q-heads", "N", "query heads (32)");
+  text("kv-heads", "N", "KV heads (8)");
+  text("head-dim", "N", "channels of a head (128)");
+  text("vocab", "N", "pieces (128256; 280 at least)");
+  text("context", "N", "context length (32768)");
+  text("seed", "N", "of the parameters (1)");
+  options.add_options()("tied", "the output shares the token embedding")("force,f", "replace an existing file");
+  const auto values = traces::parse_options("usage: make_random_model -o MODEL [options]", options, "", args);
+  if (!values) return traces::kComplete;
+  if (!values->contains("output")) throw traces::UsageError("option -o/--output is required: the file to write");
+  const std::filesystem::path path = (*values)["output"].as<std::string>();
+  traces::check_output(path, values->contains("force"));
+  ModelFile(path, request_of(*values)).write();
+  return traces::kComplete;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::run_tool("make_random_model", argc, argv, make_random_model);
+}
