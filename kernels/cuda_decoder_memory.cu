@@ -5,7 +5,8 @@
 namespace kvwave::kernels {
 namespace {
 
-constexpr MemoryUse kParameters{"the model's parameters", "use a smaller model or a stronger quantisation"};
+constexpr MemoryUse kParameters{"the model's parameters",
+                                "use a smaller model, a stronger quantisation or --device cpu"};
 constexpr MemoryUse kCache{"the KV cache", "lower -n"};
 constexpr MemoryUse kWork{"activations", "lower -n"};
 

@@ -78,7 +78,8 @@ std::size_t device_matrix_bytes(const ParamMatrix& matrix) {
 }
 
 UploadedMatrix::UploadedMatrix(const ParamMatrix& matrix, cudaStream_t stream)
-    : memory_(device_matrix_bytes(matrix), {"a parameter matrix", "use a smaller model or a stronger quantisation"}) {
+    : memory_(device_matrix_bytes(matrix),
+              {"a parameter matrix", "use a smaller model, a stronger quantisation or --device cpu"}) {
   std::vector<unsigned char> host(memory_.size());
   view_.type = matrix.type;
   view_.rows = matrix.rows;

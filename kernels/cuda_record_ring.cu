@@ -8,7 +8,7 @@
 namespace kvwave::kernels {
 namespace {
 
-constexpr MemoryUse kRecord{"the record ring", "lower -n or record fewer levels"};
+constexpr MemoryUse kRecord{"the record ring", "lower -n or leave levels out of --levels"};
 constexpr std::size_t kAlign = 256;
 
 std::size_t aligned(std::size_t bytes) {

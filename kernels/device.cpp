@@ -58,8 +58,8 @@ Device choose_device(const DeviceChoice& choice, const DeviceList& list) {
     throw DeviceUnavailable(
         fmt::format("cuda:{} ({}) cannot be used: {}", device.index, device.name, device.why_unusable));
   }
-  throw DeviceUnavailable(
-      fmt::format("there is no device cuda:{}, the driver finds {}", choice.index, list.cuda.size()));
+  throw DeviceUnavailable(fmt::format("there is no device cuda:{}: the driver finds {} CUDA device{}", choice.index,
+                                      list.cuda.size(), list.cuda.size() == 1 ? "" : "s"));
 }
 
 }  // namespace kvwave::kernels

@@ -1,6 +1,8 @@
 // What a build without CUDA answers. Every public function of the .cu files has its twin here.
+#include <utility>
+
 #include "kernels/cuda_decoder.h"
-#include "kernels/device.h"
+#include "kernels/device_answers.h"
 #include "kernels/error.h"
 
 namespace kvwave::kernels {
@@ -11,9 +13,9 @@ constexpr const char* kWithoutCuda = "this program was built without CUDA";
 }  // namespace
 
 DeviceList list_devices() {
-  DeviceList list;
-  list.why_none = kWithoutCuda;
-  return list;
+  DriverAnswers answers;
+  answers.answer = DriverAnswer::built_without_cuda;
+  return describe_devices(std::move(answers));
 }
 
 class CudaDecoder::Impl {};

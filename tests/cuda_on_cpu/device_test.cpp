@@ -42,7 +42,7 @@ TEST(Device, automatic_takes_the_first_usable_device_or_the_cpu) {
 TEST(Device, an_explicit_choice_is_refused_with_the_reason) {
   DeviceList list;
   EXPECT_EQ(refusal("cuda", list), "no CUDA device can be used: the driver finds no CUDA device");
-  EXPECT_EQ(refusal("cuda:2", list), "there is no device cuda:2, the driver finds 0");
+  EXPECT_EQ(refusal("cuda:2", list), "there is no device cuda:2: the driver finds 0 CUDA devices");
   list.cuda.push_back({0, "Old", 7, 5, 1, 1, 1, "too old"});
   EXPECT_EQ(refusal("cuda:0", list), "cuda:0 (Old) cannot be used: too old");
   EXPECT_EQ(refusal("cuda", list), "no CUDA device can be used: cuda:0 (Old): too old");

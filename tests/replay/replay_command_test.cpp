@@ -248,7 +248,7 @@ TEST_F(ReplayCommand, refuses_unknown_words_and_suggests_known_ones) {
   expect_contains(refusal<alloc::BadStrategy>({input, "-s", "uniform/rkv:lamda=0.2"}), "lambda");
   expect_contains(refusal<traces::UsageError>({input, "--metrics", "mass,recal"}), "recall");
   expect_contains(refusal<traces::UsageError>({input, "--device", "gpu"}), "gpu");
-  expect_contains(refusal<kernels::DeviceUnavailable>({input, "--device", "cuda"}), "CUDA");
+  expect_contains(refusal<kernels::DeviceUnavailable>({input, "--device", "cuda:4096"}), "CUDA");
   expect_contains(refusal<traces::UsageError>({}), "at least one trace");
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <cuda_fp16.h>
 

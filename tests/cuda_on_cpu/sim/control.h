@@ -20,6 +20,11 @@ const std::string& last_fault();
 /// Forgets faults and sticky errors.
 void clear_fault();
 
+/// Kernels run so far, and a way to break one: the launch after `good` more answers cudaErrorLaunchFailure and so does
+/// every call after it, as a device that met an illegal access does, until clear_fault().
+std::uint64_t launches();
+void fail_launch_after(std::uint64_t good);
+
 /// Makes cudaMalloc fail beyond so many bytes in all.
 void set_memory_limit(std::size_t bytes);
 std::size_t memory_in_use();

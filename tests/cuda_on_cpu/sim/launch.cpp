@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "internal.h"
@@ -16,6 +17,8 @@ constexpr std::size_t kDefaultShared = 48 * 1024, kMaxShared = 99 * 1024;  // th
 Order thread_order = Order::forward;
 std::uint64_t shuffle_seed = 1;
 std::mt19937_64 shuffle_random{1};
+std::uint64_t n_launches = 0;
+std::optional<std::uint64_t> failing_launch;
 
 void read_environment() {
   static bool done = false;
@@ -43,6 +46,13 @@ void set_order(Order order, std::uint64_t seed) {
   thread_order = order;
   shuffle_seed = seed;
   shuffle_random.seed(seed);
+}
+
+std::uint64_t launches() {
+  return n_launches;
+}
+void fail_launch_after(std::uint64_t good) {
+  failing_launch = n_launches + good;
 }
 
 std::vector<unsigned> thread_sequence() {
@@ -84,6 +94,7 @@ cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
 
 cudaError_t run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
   read_environment();
+  if (failing_launch == n_launches++) return remember(cudaErrorLaunchFailure);
   blockDim = config.blockDim;
   gridDim = config.gridDim;
   faulted = false;
