@@ -26,4 +26,10 @@ inline ParameterSpec word_parameter(std::string_view key, std::vector<std::strin
   return {key, ParameterKind::word, value, 0, 0, false, std::move(words), meaning};
 }
 
+/// `protect`: what no score may drop. Every scorer has it; `value` is the policy's own protection.
+inline ParameterSpec protection_parameter(std::string_view value = "none") {
+  return {
+      "protect", ParameterKind::protection, value, 0, 0, false, {}, "never dropped: items of sinks:N+recent:N+prompt"};
+}
+
 }  // namespace kvwave::alloc

@@ -12,6 +12,7 @@ std::vector<ParameterSpec> refresh_parameters(bool with_order) {
       integer_parameter("window", "8", 1, 4096, "newest entries, always kept, inside the budget"),
       integer_parameter("buffer", "128", 1, 1'000'000, "refresh at positions that are multiples of this"),
       word_parameter("prompt", {"cut", "keep", "protect"}, "cut after prefill, keep until a refresh, never drop"),
+      protection_parameter(),
   };
   if (with_order) {
     parameters.push_back(word_parameter("order", {"score", "time"}, "slots of survivors: best first or by position"));
@@ -26,6 +27,7 @@ RefreshRule refresh_rule(const Component& component) {
   rule.buffer = static_cast<std::uint32_t>(component.integer("buffer"));
   rule.prompt = prompt == "cut" ? PromptRule::cut : prompt == "keep" ? PromptRule::keep : PromptRule::protect;
   const bool by_score = component.values.contains("order") && component.word("order") == "score";
+  rule.protection = Protection::parse(component.word("protect"));
   rule.order = by_score ? SlotOrder::score : SlotOrder::time;
   return rule;
 }

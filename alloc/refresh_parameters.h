@@ -9,7 +9,8 @@
 
 namespace kvwave::alloc {
 
-/// `window`, `buffer` and `prompt`; with `order` where the score depends on the order of slots (pooling, redundancy).
+/// `window`, `buffer`, `prompt` and `protect`; with `order` where the score depends on the order of slots (pooling,
+/// redundancy).
 std::vector<ParameterSpec> refresh_parameters(bool with_order);
 
 /// The rule those parameters describe. Without `order` the slots stay in position order.

@@ -52,6 +52,7 @@ std::span<const ComponentSpec> scorer_specs() {
 }
 
 std::string allowed_values(const ParameterSpec& parameter) {
+  if (parameter.kind == ParameterKind::protection) return "none or items";
   if (parameter.kind == ParameterKind::word) return fmt::format("{}", fmt::join(parameter.words, "|"));
   return fmt::format("{}[{:.10g}, {:.10g}]", parameter.odd ? "odd " : "", parameter.low, parameter.high);
 }

@@ -11,7 +11,12 @@
 
 namespace kvwave::alloc {
 
-enum class ParameterKind { real, integer, word };
+enum class ParameterKind {
+  real,
+  integer,
+  word,
+  protection  ///< Protection::parse(); its value may hold commas
+};
 
 struct ParameterSpec {
   std::string_view key;

@@ -1,53 +1,51 @@
-// A scorer (eviction policy) says which residents one (layer, kv_head) keeps. Pure: statistics in, scores out.
+// A scorer (eviction policy) says which residents one cache keeps. Statistics in, scores out.
 //
-// Contract. Replay simulates the cache of each (layer, kv_head) as an array of slots; new positions are appended at the
-// end. At a refresh replay computes the statistics that needs() names over the residents, calls score(), and keeps the
-// best (budget - window) of the candidates plus the window: the last `window` slots, which are never candidates. Ties
-// go to the lower slot. Evicted positions never return.
+// Contract. Replay simulates a cache as an array of slots; new positions are appended at the end. rule() says when it
+// acts. At a refresh replay computes what needs() names over the residents, asks for scores, and keeps the best
+// (budget - window) of the candidates plus the window: the last `window` slots, which are never candidates. Protected
+// positions come first, whatever their score. Ties go to the lower slot. What a destructive scorer dropped never
+// returns, neither as a resident nor in a row: rows hold residents only and sum to 1 over them.
+//
+// Three sorts of scorers:
+//   pure       score() from the statistics of the refresh
+//   stateful   make_state(): one state per cache sees every step's row and then gives the scores
+//   selecting  make_selector(): says in every step what attention reads (kind() selection or offload, or a destructive
+//              policy that acts on pages); no refreshes, no scores
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+
+#include "alloc/refresh_rule.h"
+#include "alloc/residents.h"
+#include "alloc/step_selector.h"
 
 namespace kvwave::alloc {
 
-enum class PromptRule {
-  cut,     ///< after prefill a prompt longer than the budget is cut
-  keep,    ///< the prompt stays whole until the first trigger
-  protect  ///< prompt positions are never dropped and count inside the budget; refused where they do not fit
-};
-enum class SlotOrder {
-  score,  ///< survivors are stored best first, then the window in time order (original R-KV, SnapKV)
-  time    ///< survivors are stored in position order (2026 serving code)
+/// One step's attention over the residents of a cache, each query head's row renormalised over them (0 everywhere when
+/// the residents got nothing), then reduced over the heads of the cache.
+struct ObservedRow {
+  std::uint32_t position = 0;                ///< of the query
+  std::span<const std::uint32_t> residents;  ///< positions in slot order, the query's own included
+  std::span<const float> prob;               ///< same order
 };
 
-/// When a policy acts and what it never drops.
-struct RefreshRule {
-  std::uint32_t window = 8;    ///< newest slots, always kept, inside the budget
-  std::uint32_t buffer = 128;  ///< refresh after the attention of each step whose position is a multiple of this
-  PromptRule prompt = PromptRule::cut;
-  SlotOrder order = SlotOrder::score;
+/// What a stateful scorer remembers about one cache. Keep it by position: slots move.
+class ScorerState {
+ public:
+  virtual ~ScorerState() = default;
+  /// Rows come in the order of time, each before the refresh of its step.
+  virtual void observe(const ObservedRow& row) = 0;
+  /// As Scorer::score().
+  virtual void score(const Residents& residents, std::span<float> score) const = 0;
 };
 
-/// Statistics a scorer asks for, with the parameters that shape them.
-struct Needs {
-  bool importance = false;   ///< R-KV's A: LOGIT-MAX over the group, PREFIX softmax, mean over window queries, max pool
-  bool redundancy = false;   ///< R-KV's Red over all residents
-  bool future_mass = false;  ///< clairvoyant: sum over all later rows of the full attn_prob, group mean
-  std::uint32_t pool_kernel = 7;      ///< odd; 1 = no pooling
-  double similarity_threshold = 0.5;  ///< cosine above which a neighbour counts as a near-duplicate
-  bool round_bf16 = false;            ///< round A and Red to bfloat16 as the official code does
-};
-
-/// One (layer, kv_head) at a refresh. n residents, m = n - window candidates (slots 0 .. m-1).
-struct Residents {
-  std::uint64_t trace_key = 0;  ///< identifies the trace (first 8 bytes of its content hash), keys random streams
-  std::uint32_t layer = 0, kv_head = 0;
-  std::uint32_t refresh = 0;                ///< 0 = the cut after the prompt, then 1, 2, ... per trigger
-  std::span<const std::uint32_t> position;  ///< [n] in slot order
-  std::span<const float> importance;        ///< [m] when needed
-  std::span<const float> redundancy;        ///< [m] when needed
-  std::span<const float> future_mass;       ///< [m] when needed
+/// Which cache a state or a selector belongs to.
+struct CacheIdentity {
+  std::uint32_t layer = 0, cache = 0;
+  std::uint32_t n_prompt = 0, n_positions = 0;  ///< of the whole sequence
+  std::int32_t budget = 0;                      ///< entries at the start
 };
 
 class Scorer {
@@ -55,8 +53,15 @@ class Scorer {
   virtual ~Scorer() = default;
   virtual RefreshRule rule() const = 0;
   virtual Needs needs() const = 0;
-  /// score[j] for every candidate slot j in [0, m), higher = keep; finite. score.size() == m.
-  virtual void score(const Residents& residents, std::span<float> score) const = 0;
+  virtual StrategyKind kind() const { return StrategyKind::destructive; }
+
+  /// Pure scorers. score[j] for every candidate slot j in [0, m), higher = keep; finite. score.size() == m.
+  virtual void score(const Residents& residents, std::span<float> score) const;
+  /// Stateful scorers (needs().rows): never null for them.
+  virtual std::unique_ptr<ScorerState> make_state(const CacheIdentity& cache) const;
+  /// Selecting scorers (selects()): never null for them.
+  virtual std::unique_ptr<StepSelector> make_selector(const CacheIdentity& cache) const;
+  virtual bool selects() const { return false; }
 };
 
 }  // namespace kvwave::alloc

@@ -11,6 +11,7 @@
 
 #include "alloc/error.h"
 #include "alloc/nearest_word.h"
+#include "alloc/refresh_rule.h"
 #include "alloc/strategy.h"
 
 namespace kvwave::alloc {
@@ -55,8 +56,17 @@ bool read_number(std::string_view text, Number& number) {
                                 allowed_values(parameter), quoted(text), suggestion(text, parameter.words)));
 }
 
+std::string canonical_protection(const ComponentSpec& spec, std::string_view text) {
+  try {
+    return Protection::parse(text).text();
+  } catch (const BadStrategy& error) {
+    throw BadStrategy(fmt::format("{}: {}", spec.name, error.what()));
+  }
+}
+
 // The one spelling of a value, so that equal strategies have equal texts.
 std::string canonical(const ComponentSpec& spec, const ParameterSpec& parameter, std::string_view text) {
+  if (parameter.kind == ParameterKind::protection) return canonical_protection(spec, text);
   if (parameter.kind == ParameterKind::word) {
     if (std::find(parameter.words.begin(), parameter.words.end(), text) == parameter.words.end()) {
       refuse(spec, parameter, text);
@@ -101,6 +111,27 @@ void set_parameter(const ComponentSpec& spec, std::string_view item, Component& 
                                                 suggestion(key, known), fmt::join(known, ", ")));
 }
 
+bool takes_commas(const ComponentSpec& spec, std::string_view key) {
+  return std::any_of(spec.parameters.begin(), spec.parameters.end(), [&](const ParameterSpec& parameter) {
+    return parameter.key == key && parameter.kind == ParameterKind::protection;
+  });
+}
+
+// key=value items. An item without '=' continues the value before it where that may hold commas.
+std::vector<std::string> split_items(const ComponentSpec& spec, std::string_view text) {
+  std::vector<std::string> items;
+  for (const std::string_view part : split(text, ',')) {
+    const bool continues = !items.empty() && part.find('=') == std::string_view::npos &&
+                           takes_commas(spec, std::string_view(items.back()).substr(0, items.back().find('=')));
+    if (continues) {
+      items.back().append(1, ',').append(part);
+    } else {
+      items.emplace_back(part);
+    }
+  }
+  return items;
+}
+
 Component parse_component(std::string_view kind, Specs specs, Specs other_specs, std::string_view text) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
@@ -113,7 +144,7 @@ Component parse_component(std::string_view kind, Specs specs, Specs other_specs,
   }
   Component component{std::string(name), {}};
   if (colon != std::string_view::npos) {
-    for (const std::string_view item : split(text.substr(colon + 1), ',')) set_parameter(*spec, item, component);
+    for (const std::string& item : split_items(*spec, text.substr(colon + 1))) set_parameter(*spec, item, component);
   }
   for (const ParameterSpec& parameter : spec->parameters) {
     component.values.emplace(parameter.key, canonical(*spec, parameter, parameter.default_text));

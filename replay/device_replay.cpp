@@ -207,7 +207,7 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
   for (std::size_t i = 0; i < sweep.simulations.size(); ++i) {
     const Simulation& simulation = sweep.simulations[i];
     if (simulation.is_full()) {
-      residency[i].evicted_at.assign(std::size_t{sequence_.n_kv_heads} * sequence_.n_positions, kNever);
+      residency[i] = full_residency(sequence_);
     } else {
       running.emplace_back(simulation, sequence_, layer_, trace_key);
       index.push_back(i);

@@ -1,4 +1,4 @@
-// The statistics a scorer asks for, computed over the residents of one KV head.
+// The statistics a scorer asks for, computed over the residents of one cache.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,11 @@
 
 namespace kvwave::replay {
 
-/// Where statistics come from; either may be null when no scorer needs it.
+/// Where statistics come from; each may be null when no scorer needs it.
 struct StatisticsSource {
   const LayerTensors* tensors = nullptr;
   const FutureMass* future = nullptr;
+  const alloc::Rope* rope = nullptr;
 };
 
 /// Reusable memory; one per thread.
@@ -27,15 +28,28 @@ struct StatisticsScratch {
   std::vector<float> query;
 };
 
-/// Over the candidates: all residents but the newest `window`. What was not needed stays empty.
-struct HeadStatistics {
-  std::vector<float> importance, redundancy, future_mass;
+/// One cache at a refresh, as alloc::Residents describes it.
+struct StatisticsRequest {
+  alloc::Needs needs;
+  alloc::RefreshRule rule;
+  std::uint32_t cache = 0;
+  std::uint32_t position = 0;            ///< the step's own; the last prompt position for the cut after the prompt
+  std::span<const std::uint32_t> slots;  ///< resident positions in slot order, the newest `window` last
 };
 
-/// slots: resident positions in slot order, the newest `window` last; `position`: the step's own position (the last
-/// prompt position for the cut after the prompt). Queries of the newest `window` positions count, fewer at the start.
-void head_statistics(const alloc::Needs& needs, std::uint32_t window, std::uint32_t kv_head, std::uint32_t position,
-                     std::span<const std::uint32_t> slots, const StatisticsSource& source, HeadStatistics& out,
+/// What was not needed stays empty. Spans point into the source.
+struct HeadStatistics {
+  std::vector<float> importance, redundancy, future_mass;  ///< over the candidates
+  alloc::TensorRows keys, values, queries;
+  alloc::Rope rope;
+  std::uint32_t n_window_queries = 0, n_window_heads = 0;
+  std::vector<float> window_prob;  ///< alloc::WindowRows
+
+  alloc::WindowRows window_rows() const;
+};
+
+/// Queries of the newest `window` positions count, fewer at the start. Only rows serve caches of whole layers.
+void head_statistics(const StatisticsRequest& request, const StatisticsSource& source, HeadStatistics& out,
                      StatisticsScratch& scratch);
 
 }  // namespace kvwave::replay

@@ -62,6 +62,19 @@ std::span<const float> LayerTensors::values(std::uint32_t kv_head) const {
   return std::span(v_).subspan(kv_head * size, size);
 }
 
+alloc::TensorRows LayerTensors::key_rows(std::uint32_t kv_head, std::uint32_t n_seen) const {
+  return {keys(kv_head).data(), sequence_.head_dim, sequence_.head_dim, n_seen};
+}
+
+alloc::TensorRows LayerTensors::value_rows(std::uint32_t kv_head, std::uint32_t n_seen) const {
+  return {values(kv_head).data(), value_width_, sequence_.head_dim, n_seen};
+}
+
+alloc::TensorRows LayerTensors::query_rows(std::uint32_t q_head, std::uint32_t n_q_heads, std::uint32_t n_seen) const {
+  const std::size_t d = sequence_.head_dim;
+  return {q_.data() + q_head * d, sequence_.n_q_heads * d, n_q_heads * d, n_seen};
+}
+
 float LayerTensors::max_value_norm(std::uint32_t kv_head, std::uint32_t position) const {
   return max_value_norm_[std::size_t{kv_head} * sequence_.n_positions + position];
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "alloc/residents.h"
 #include "replay/sequence.h"
 
 namespace kvwave::traces {
@@ -28,6 +29,11 @@ class LayerTensors {
   std::span<const float> keys(std::uint32_t kv_head) const;       ///< [P, d]
   std::span<const float> unit_keys(std::uint32_t kv_head) const;  ///< [P, d], kernels/rkv_redundancy.h
   std::span<const float> values(std::uint32_t kv_head) const;     ///< [P, value_width], padded with zeros
+  // Views by position over the first n_seen positions, for scorers.
+  alloc::TensorRows key_rows(std::uint32_t kv_head, std::uint32_t n_seen) const;    ///< [d]
+  alloc::TensorRows value_rows(std::uint32_t kv_head, std::uint32_t n_seen) const;  ///< [d]
+  /// [n_q_heads * d] of query heads q_head, q_head + 1, ...
+  alloc::TensorRows query_rows(std::uint32_t q_head, std::uint32_t n_q_heads, std::uint32_t n_seen) const;
   /// Largest |v| among positions 0 .. position.
   float max_value_norm(std::uint32_t kv_head, std::uint32_t position) const;
 

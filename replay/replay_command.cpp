@@ -209,13 +209,22 @@ void print_timing(const Report& report) {
 }
 
 // `auto` leaves to the CPU what a GPU cannot do; `cuda` refuses it.
-kernels::Device find_device(const kernels::DeviceChoice& choice, const std::vector<traces::TraceReader>& traces) {
+kernels::Device find_device(const Arguments& arguments, const std::vector<traces::TraceReader>& traces) {
+  const kernels::DeviceChoice& choice = arguments.device;
+  if (choice.kind == kernels::DeviceChoice::Kind::cpu) return {};
   const bool automatic = choice.kind == kernels::DeviceChoice::Kind::automatic;
   const bool fits = std::all_of(traces.begin(), traces.end(), [](const traces::TraceReader& trace) {
     return trace.info().levels.qkv && DeviceReplay::can_hold(sequence_of(trace));
   });
-  if (choice.kind == kernels::DeviceChoice::Kind::cpu || (automatic && !fits)) return {};
-  return kernels::choose_device(choice, kernels::list_devices());
+  if (automatic && !fits) return {};
+  const kernels::Device device = kernels::choose_device(choice, kernels::list_devices());
+  const std::string strategy = beyond_device(arguments.request);
+  if (!device.is_cuda() || strategy.empty()) return device;
+  if (!automatic) {
+    throw Error(fmt::format("--device cuda cannot replay {}; use --device cpu or auto", strategy));
+  }
+  fmt::print(stderr, "replaying on the CPU: {} is not served by {}\n", strategy, device.name);
+  return {};
 }
 
 Report run(const Arguments& arguments) {
@@ -228,7 +237,7 @@ Report run(const Arguments& arguments) {
   Report report;
   report.metrics = arguments.options.metrics;
   ReplayOptions options = arguments.options;
-  options.device = find_device(arguments.device, traces);
+  options.device = find_device(arguments, traces);
   report.device =
       options.device.is_cuda() ? options.device.name : fmt::format("cpu ({})", to_string(kernels::simd_path()));
   report.profile = find_profile(arguments, traces, hashes);

@@ -1,6 +1,7 @@
 #include "replay/replay_trace.h"
 
 #include <chrono>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "replay/device_replay.h"
 #include "replay/error.h"
+#include "replay/rope_frequencies.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
 #include "traces/reader.h"
@@ -30,7 +32,7 @@ void check_interrupt() {
 std::vector<std::uint32_t> clairvoyant_positions(const Sweep& sweep, const Sequence& sequence) {
   std::set<std::uint32_t> positions;
   for (const Simulation& simulation : sweep.simulations) {
-    if (simulation.is_full() || !simulation.scorer->needs().future_mass) continue;
+    if (simulation.is_full() || !simulation.needs().future_mass) continue;
     const std::vector<std::uint32_t> own = refresh_positions(simulation.scorer->rule(), sequence);
     positions.insert(own.begin(), own.end());
   }
@@ -118,6 +120,9 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   replay->sums = std::make_unique<MetricSums>(sequence, replay->sweep, metrics, options.keep_details);
   const std::vector<std::uint32_t> wanted = clairvoyant_positions(replay->sweep, sequence);
   std::vector<StatisticsScratch> scratch(pool.size());
+  std::optional<RopeFrequencies> frequencies;
+  if (replay->sweep.needs_rope()) frequencies.emplace(trace.info());
+  const alloc::Rope rope = frequencies ? frequencies->rope() : alloc::Rope();
 
   if (!has_qkv) {
     for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
@@ -144,7 +149,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     auto start = Clock::now();
     const FutureMass future(tensors, wanted, pool);
     std::vector<LayerResidency> residency =
-        simulate_all(replay->sweep, sequence, layer, {&tensors, &future}, trace_key, pool, scratch);
+        simulate_all(replay->sweep, sequence, layer, {&tensors, &future, &rope}, trace_key, pool, scratch);
     replay->simulate_seconds += seconds_since(start);
     start = Clock::now();
     evaluate_layer(tensors, replay->sweep, residency, metrics, pool, *replay->sums);

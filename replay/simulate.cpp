@@ -26,30 +26,47 @@ std::vector<std::uint32_t> LayerResidency::resident_counts(const Sequence& seque
 }
 
 std::vector<std::uint32_t> refresh_positions(const alloc::RefreshRule& rule, const Sequence& sequence) {
+  const bool once = rule.trigger == alloc::Trigger::after_prompt;
   std::vector<std::uint32_t> positions;
-  if (rule.prompt == alloc::PromptRule::cut && sequence.n_prompt > 0) positions.push_back(sequence.n_prompt - 1);
+  if ((once || rule.prompt == alloc::PromptRule::cut) && sequence.n_prompt > 0) {
+    positions.push_back(sequence.n_prompt - 1);
+  }
+  if (once) return positions;
   for (std::uint32_t p = sequence.n_prompt; p < sequence.n_positions; ++p) {
-    if (p % rule.buffer == 0) positions.push_back(p);
+    const std::uint32_t decoded = p + 1 - sequence.n_prompt;
+    bool due = true;  // every_step
+    if (rule.trigger == alloc::Trigger::position_multiple) {
+      due = p % rule.buffer == 0;
+    } else if (rule.trigger != alloc::Trigger::every_step) {
+      due = decoded % rule.buffer == 0;
+    }
+    if (due) positions.push_back(p);
   }
   return positions;
 }
 
+LayerResidency full_residency(const Sequence& sequence) {
+  LayerResidency full;
+  full.n_caches = sequence.n_kv_heads;
+  full.evicted_at.assign(std::size_t{sequence.n_kv_heads} * sequence.n_positions, kNever);
+  return full;
+}
+
 LayerResidency simulate_layer(const Simulation& simulation, const Sequence& sequence, std::uint32_t layer,
                               const StatisticsSource& source, std::uint64_t trace_key, StatisticsScratch& scratch) {
-  if (simulation.is_full()) {
-    LayerResidency full;
-    full.evicted_at.assign(std::size_t{sequence.n_kv_heads} * sequence.n_positions, kNever);
-    return full;
-  }
+  if (simulation.is_full()) return full_residency(sequence);
+  const alloc::RefreshRule rule = simulation.scorer->rule();
+  const alloc::Needs needs = simulation.needs();
   LayerSimulation state(simulation, sequence, layer, trace_key);
   std::vector<HeadStatistics> statistics;
   std::vector<std::vector<std::uint32_t>> kept;
-  for (const std::uint32_t position : refresh_positions(simulation.scorer->rule(), sequence)) {
-    const std::vector<std::uint32_t> heads = state.begin(position);
-    statistics.resize(heads.size());
-    for (std::size_t i = 0; i < heads.size(); ++i) {
-      head_statistics(simulation.scorer->needs(), simulation.scorer->rule().window, heads[i], position,
-                      state.slots(heads[i]), source, statistics[i], scratch);
+  for (const std::uint32_t position : refresh_positions(rule, sequence)) {
+    const std::vector<std::uint32_t> caches = state.begin(position);
+    statistics.resize(caches.size());
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      head_statistics(
+          {.needs = needs, .rule = rule, .cache = caches[i], .position = position, .slots = state.slots(caches[i])},
+          source, statistics[i], scratch);
     }
     kept.clear();
     const std::vector<LayerSimulation::Selection> selections = state.score(statistics);

@@ -13,9 +13,10 @@ namespace kvwave::replay {
 /// The outcome in one layer. For a destructive strategy this is all there is: position i is visible in decode step s
 /// when i <= n_prompt + s and s < evicted_at[i].
 struct LayerResidency {
-  std::vector<std::int32_t> evicted_at;    ///< [Hkv, P]; 0 = dropped with the prompt, kNever = kept
+  std::uint32_t n_caches = 0;              ///< Hr: KV heads, or query heads where each holds its own entries
+  std::vector<std::int32_t> evicted_at;    ///< [Hr, P]; 0 = dropped with the prompt, kNever = kept
   std::vector<std::int32_t> refresh_step;  ///< [F] ascending: -1, then the steps after which a budget changed
-  std::vector<std::int32_t> budget;        ///< [F, Hkv] in force after that step; empty for the full cache
+  std::vector<std::int32_t> budget;        ///< [F, Hr] in force after that step; empty for the full cache
 
   /// Entries that attention reads in each step: [Hkv, n_steps].
   std::vector<std::uint32_t> resident_counts(const Sequence& sequence) const;
@@ -23,6 +24,9 @@ struct LayerResidency {
 
 /// Positions after whose step a rule acts (the prompt's last position stands for the cut after the prompt), ascending.
 std::vector<std::uint32_t> refresh_positions(const alloc::RefreshRule& rule, const Sequence& sequence);
+
+/// What the full cache holds.
+LayerResidency full_residency(const Sequence& sequence);
 
 /// Runs `simulation` over one layer, all its KV heads together (an allocator may move budget between them).
 /// `source.tensors` may be null when the scorer needs no statistics, `source.future` when it does not look ahead.

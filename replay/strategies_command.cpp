@@ -58,6 +58,8 @@ std::string_view to_string(alloc::ParameterKind kind) {
       return "real";
     case alloc::ParameterKind::integer:
       return "integer";
+    case alloc::ParameterKind::protection:
+      return "protection";
     case alloc::ParameterKind::word:
       break;
   }
@@ -78,7 +80,7 @@ nlohmann::ordered_json to_json(std::span<const alloc::ComponentSpec> specs) {
           {"key", parameter.key}, {"kind", to_string(parameter.kind)}, {"default", parameter.default_text}};
       if (parameter.kind == alloc::ParameterKind::word) {
         item["words"] = parameter.words;
-      } else {
+      } else if (parameter.kind != alloc::ParameterKind::protection) {
         item["low"] = bound(parameter, parameter.low);
         item["high"] = bound(parameter, parameter.high);
         if (parameter.odd) item["odd"] = true;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::array kDefaultStrategies = {
     "uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-layer/rkv", "reasonalloc-head/rkv", "reasonalloc/rkv",
 };
-constexpr std::array<std::string_view, 3> kRuleKeys = {"window", "buffer", "prompt"};
+constexpr std::array<std::string_view, 4> kRuleKeys = {"window", "buffer", "prompt", "protect"};
 
 // uniform/SCORER with the trigger, window and prompt rule of `family`.
 alloc::Strategy control_like(std::string_view scorer, const alloc::Component& family) {
@@ -111,22 +111,31 @@ class SweepBuilder {
     input.budget = simulation.budget;
     input.window = rule.window;
     input.demand = demand_;
+    input.n_prompt = sequence_.n_prompt;
+    input.n_q_heads = sequence_.n_q_heads;
     try {
       simulation.plan = simulation.allocator->layer_plan(input);
     } catch (const alloc::BadBudget& error) {
       throw alloc::BadBudget(
           fmt::format("{} at budget {}: {}", simulation.strategy.short_text(), simulation.budget, error.what()));
     }
-    if (rule.prompt != alloc::PromptRule::protect) return;
+    if (rule.protects()) check_protection(simulation, rule);
+  }
+
+  // Early, for what is known before the run; a head that gets less at a refresh is refused there.
+  void check_protection(const Simulation& simulation, const alloc::RefreshRule& rule) const {
+    const alloc::Protection& protection = rule.protection;
+    const std::uint32_t first = std::max(rule.protects_prompt() ? sequence_.n_prompt : 0U, protection.sinks);
+    const std::uint32_t needed = first + std::max(rule.window, protection.recent);
     const std::int32_t smallest = *std::min_element(simulation.plan.budget.begin(), simulation.plan.budget.end());
-    const std::uint32_t needed = sequence_.n_prompt + rule.window;
-    if (static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads < needed) {
-      throw alloc::BadBudget(fmt::format(
-          "{} at budget {}: prompt=protect keeps {} prompt positions and a window of {}, but a layer has only {} "
-          "entries per KV head",
-          simulation.strategy.short_text(), simulation.budget, sequence_.n_prompt, rule.window,
-          static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads));
-    }
+    const std::uint32_t per_head = static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads;
+    if (per_head >= needed || sequence_.n_positions <= per_head) return;
+    throw alloc::BadBudget(fmt::format(
+        "{} at budget {}: {}={} keeps {} first positions and {} newest, but a layer has only {} entries per "
+        "KV head",
+        simulation.strategy.short_text(), simulation.budget,
+        rule.prompt == alloc::PromptRule::protect ? "prompt" : "protect",
+        rule.prompt == alloc::PromptRule::protect ? "protect" : protection.text(), first, needed - first, per_head));
   }
 
   static bool uses_profile(const alloc::Strategy& strategy) {
@@ -171,6 +180,18 @@ std::string_view to_string(ConfigurationKind kind) {
   return kind == ConfigurationKind::destructive ? "destructive" : "selection";
 }
 
+alloc::Needs Simulation::needs() const {
+  alloc::Needs needs = scorer->needs();
+  const alloc::ReplanNeeds replan = allocator->replan_needs();
+  needs.future_mass = needs.future_mass || allocator->needs_future_mass() || replan.future_mass;
+  return needs;
+}
+
+std::uint32_t n_caches(alloc::Granularity granularity, const Sequence& sequence) {
+  if (granularity == alloc::Granularity::layer) return 1;
+  return granularity == alloc::Granularity::q_head ? sequence.n_q_heads : sequence.n_kv_heads;
+}
+
 std::uint32_t Sweep::column_budget(std::uint32_t column) const {
   if (column < n_simulations()) return simulations[column].budget;
   return configurations[ceilings[column - n_simulations()]].budget;
@@ -179,13 +200,31 @@ std::uint32_t Sweep::column_budget(std::uint32_t column) const {
 bool Sweep::needs_qkv(std::string* which) const {
   for (const Simulation& simulation : simulations) {
     if (simulation.is_full()) continue;
-    const alloc::Needs needs = simulation.scorer->needs();
-    if (needs.importance || needs.redundancy || needs.future_mass) {
+    if (simulation.needs().any()) {
       if (which != nullptr) *which = simulation.strategy.short_text();
       return true;
     }
   }
   return false;
+}
+
+bool Sweep::needs_rope() const {
+  return std::any_of(simulations.begin(), simulations.end(), [](const Simulation& simulation) {
+    return !simulation.is_full() && simulation.scorer->needs().rope;
+  });
+}
+
+std::string beyond_device(const SweepRequest& request) {
+  for (const alloc::Strategy& strategy : request.strategies) {
+    if (strategy.is_full()) continue;
+    const std::unique_ptr<alloc::Scorer> scorer = alloc::make_scorer(strategy.scorer);
+    const alloc::Needs needs = scorer->needs();
+    const bool host = needs.keys || needs.values || needs.queries || needs.rope || needs.window_rows > 0 ||
+                      needs.rows || scorer->selects() || scorer->rule().granularity != alloc::Granularity::kv_head ||
+                      alloc::make_allocator(strategy.allocator)->replans_layers();
+    if (host) return strategy.short_text();
+  }
+  return {};
 }
 
 bool needs_profile(const SweepRequest& request) {

@@ -27,7 +27,16 @@ struct Simulation {
   alloc::LayerPlan plan;
 
   bool is_full() const { return scorer == nullptr; }
+  /// Whether budget moves between the heads of a layer at refreshes, so that they are simulated together.
+  bool shares_heads() const {
+    return plan.head_budget.empty() && (allocator->needs_scores() || allocator->needs_future_mass());
+  }
+  /// What the scorer and the allocator ask for together.
+  alloc::Needs needs() const;
 };
+
+/// Decisions per layer: KV heads, query heads, or 1.
+std::uint32_t n_caches(alloc::Granularity granularity, const Sequence& sequence);
 
 enum class ConfigurationKind {
   destructive,  ///< evicted entries are gone
@@ -69,10 +78,15 @@ struct Sweep {
   std::uint32_t column_budget(std::uint32_t column) const;
   /// Whether any simulation needs statistics that only the qkv level gives; `which` names the first such strategy.
   bool needs_qkv(std::string* which) const;
+  bool needs_rope() const;
 };
 
 /// Whether any strategy needs a demand profile.
 bool needs_profile(const SweepRequest& request);
+
+/// The first strategy (its short_text()) that the device's replay does not serve, or "". A device forms importance,
+/// redundancy and future mass for caches of KV heads, layer by layer.
+std::string beyond_device(const SweepRequest& request);
 
 /// Expands a request. `demand`: [n_layers] Reasoning Wave or empty. Controls take trigger, protection and prompt rule
 /// from the first R-KV-family strategy (rkv, snapkv); without one, R-KV's defaults.

@@ -158,12 +158,24 @@ TEST(RandomScorer, is_uniform_over_candidates) {
   EXPECT_NEAR(chi_square, 1991 * (1 - 100.0 / 1992), 315);
 }
 
-TEST(EveryScorer, has_the_papers_trigger_by_default) {
+TEST(ScorersOfRkvsFamily, have_its_trigger_by_default) {
+  for (const char* const name : {"rkv", "snapkv", "random", "streaming", "oracle"}) {
+    const RefreshRule rule = scorer(name)->rule();
+    EXPECT_EQ(rule.window, 8U) << name;
+    EXPECT_EQ(rule.buffer, 128U) << name;
+    EXPECT_EQ(rule.prompt, PromptRule::cut) << name;
+    EXPECT_EQ(rule.trigger, Trigger::position_multiple) << name;
+    EXPECT_EQ(rule.granularity, Granularity::kv_head) << name;
+    EXPECT_FALSE(rule.protection.any()) << name;
+  }
+}
+
+TEST(EveryScorer, takes_protection_apart_from_its_score) {
   for (const ComponentSpec& spec : scorer_specs()) {
-    const RefreshRule rule = scorer(std::string(spec.name))->rule();
-    EXPECT_EQ(rule.window, 8U) << spec.name;
-    EXPECT_EQ(rule.buffer, 128U) << spec.name;
-    EXPECT_EQ(rule.prompt, PromptRule::cut) << spec.name;
+    const Protection wanted{.prompt = true, .sinks = 4, .recent = 9};
+    const RefreshRule rule = scorer(std::string(spec.name) + ":protect=sinks:4,recent:9,prompt")->rule();
+    EXPECT_EQ(rule.protection, wanted) << spec.name;
+    EXPECT_TRUE(rule.protects_prompt()) << spec.name;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "alloc/error.h"
+#include "alloc/refresh_rule.h"
 
 namespace kvwave::alloc {
 namespace {
@@ -25,7 +26,8 @@ TEST(Strategy, prints_short_and_full_texts) {
   const Strategy strategy = Strategy::parse("pyramid/snapkv:window=16,kernel=5");
   EXPECT_EQ(strategy.short_text(), "pyramid/snapkv:kernel=5,window=16");
   EXPECT_EQ(strategy.full_text(),
-            "pyramid:beta=20,total=exact/snapkv:kernel=5,precision=fp32,window=16,buffer=128,prompt=cut,order=score");
+            "pyramid:beta=20,total=exact/"
+            "snapkv:kernel=5,precision=fp32,window=16,buffer=128,prompt=cut,protect=none,order=score");
 }
 
 TEST(Strategy, full_stands_alone) {
@@ -48,6 +50,12 @@ TEST(Strategy, spells_equal_numbers_equally) {
 
 std::string random_value(const ParameterSpec& parameter, std::mt19937& random) {
   if (parameter.kind == ParameterKind::word) return std::string(parameter.words[random() % parameter.words.size()]);
+  if (parameter.kind == ParameterKind::protection) {
+    return Protection{.prompt = random() % 2 == 0,
+                      .sinks = static_cast<std::uint32_t>(random() % 3),
+                      .recent = static_cast<std::uint32_t>(random() % 3)}
+        .text();
+  }
   if (parameter.kind == ParameterKind::integer) {
     auto value = static_cast<long>(parameter.low) +
                  static_cast<long>(random() % (static_cast<unsigned long>(parameter.high - parameter.low) + 1));
@@ -68,6 +76,16 @@ std::string random_component(const ComponentSpec& spec, std::mt19937& random) {
     separator = ',';
   }
   return text;
+}
+
+TEST(Strategy, takes_protection_in_both_written_forms_and_prints_one) {
+  const Strategy strategy = Strategy::parse("uniform/rkv:protect=sinks:4,recent:8,prompt,lambda=0.5");
+  EXPECT_EQ(strategy.scorer.word("protect"), "sinks:4+recent:8+prompt");
+  EXPECT_EQ(strategy.scorer.real("lambda"), 0.5);
+  EXPECT_EQ(strategy.short_text(), "uniform/rkv:lambda=0.5,protect=sinks:4+recent:8+prompt");
+  EXPECT_EQ(Strategy::parse(strategy.short_text()), strategy);
+  EXPECT_EQ(Strategy::parse("uniform/rkv:protect=prompt+sinks:4").scorer.word("protect"), "sinks:4+prompt");
+  EXPECT_EQ(Strategy::parse("uniform/rkv:protect=sinks:0").scorer.word("protect"), "none");
 }
 
 TEST(Strategy, returns_from_its_printed_texts_for_random_settings) {
@@ -95,18 +113,32 @@ std::string message(std::string_view text) {
   return "accepted";
 }
 
+std::string names_of(std::span<const ComponentSpec> specs) {
+  std::string names;
+  for (const ComponentSpec& spec : specs) names += (names.empty() ? "" : ", ") + std::string(spec.name);
+  return names;
+}
+
 TEST(StrategyErrors, suggest_the_nearest_name) {
   EXPECT_EQ(message("unifrom/rkv"),
-            "unknown allocator 'unifrom' (did you mean 'uniform'?); known: uniform, pyramid, reasonalloc, "
-            "reasonalloc-layer, reasonalloc-head");
-  EXPECT_EQ(message("uniform/r-kv"),
-            "unknown scorer 'r-kv' (did you mean 'rkv'?); known: rkv, snapkv, random, streaming, oracle");
-  EXPECT_EQ(message("uniform/nothing"), "unknown scorer 'nothing'; known: rkv, snapkv, random, streaming, oracle");
+            "unknown allocator 'unifrom' (did you mean 'uniform'?); known: " + names_of(allocator_specs()));
+  EXPECT_EQ(message("uniform/r-kv"), "unknown scorer 'r-kv' (did you mean 'rkv'?); known: " + names_of(scorer_specs()));
+  EXPECT_EQ(message("uniform/nothing"), "unknown scorer 'nothing'; known: " + names_of(scorer_specs()));
   EXPECT_EQ(message("uniform/snapkv:kernal=5"),
             "snapkv has no parameter 'kernal' (did you mean 'kernel'?); it has kernel, precision, window, buffer, "
-            "prompt, order");
+            "prompt, protect, order");
   EXPECT_EQ(message("uniform/rkv:sign=minsu"), "rkv: expected sign=one of minus|plus, got 'minsu'");
   EXPECT_EQ(message("uniform/rkv:precision=fp23"), "rkv: expected precision=one of fp32|bf16, got 'fp23'");
+}
+
+TEST(StrategyErrors, name_what_protection_takes) {
+  const std::string form = "rkv: protect: expected none or items sinks:N, recent:N, prompt joined by + or ,, got ";
+  EXPECT_EQ(message("uniform/rkv:protect=sink:4"), form + "'sink:4'");
+  EXPECT_EQ(message("uniform/rkv:protect=prompt:4"), form + "'prompt:4'");
+  EXPECT_EQ(message("uniform/rkv:protect=sinks:4,recent"), form + "'recent'");
+  EXPECT_EQ(message("uniform/rkv:protect="), form + "''");
+  EXPECT_EQ(message("uniform/rkv:protect=sinks:-1"), "rkv: protect: expected a count in [0, 1000000] in 'sinks:-1'");
+  EXPECT_EQ(message("uniform/rkv:protect=sinks:4+sinks:5"), "rkv: protect: 'sinks' is given twice");
 }
 
 TEST(StrategyErrors, name_the_range) {
@@ -129,9 +161,8 @@ TEST(StrategyErrors, tell_what_a_strategy_looks_like) {
   EXPECT_EQ(message("ful"), "strategy 'ful' has no '/' (did you mean 'full'?): " + form);
   EXPECT_EQ(message("uniform/rkv/rkv"), "strategy 'uniform/rkv/rkv' has more than one '/': " + form);
   EXPECT_EQ(message("rkv/uniform"),
-            "unknown allocator 'rkv' (allocator first, then scorer); known: uniform, pyramid, reasonalloc, "
-            "reasonalloc-layer, reasonalloc-head");
-  EXPECT_EQ(message("uniform/"), "unknown scorer ''; known: rkv, snapkv, random, streaming, oracle");
+            "unknown allocator 'rkv' (allocator first, then scorer); known: " + names_of(allocator_specs()));
+  EXPECT_EQ(message("uniform/"), "unknown scorer ''; known: " + names_of(scorer_specs()));
 }
 
 TEST(StrategyErrors, refuse_malformed_parameters) {
