@@ -13,7 +13,6 @@
 namespace kvwave::capture {
 namespace {
 
-// A longer prompt of the same data set should seldom need new memory.
 constexpr std::uint32_t kCapacityStep = 1024;
 
 }  // namespace
@@ -41,6 +40,12 @@ kernels::DecoderModel decoder_model(const Model& model) {
   return result;
 }
 
+std::uint32_t cuda_capacity(std::uint32_t n_positions, std::uint32_t context_length) {
+  const std::uint64_t steps = (std::uint64_t{n_positions} + kCapacityStep - 1) / kCapacityStep;
+  const std::uint64_t rounded = std::min<std::uint64_t>(steps * kCapacityStep, context_length);
+  return std::max(n_positions, static_cast<std::uint32_t>(rounded));
+}
+
 class CudaSequence::Sink final : public kernels::DecodeRecordSink {
  public:
   explicit Sink(Recorder& recorder) : recorder_(recorder) {}
@@ -62,8 +67,7 @@ void CudaSequence::begin(std::uint32_t n_positions, Recorder* recorder) {
   const bool broken = sink_ != nullptr;
   if (broken || !decoder_ || n_positions > capacity_) {
     decoder_.reset();
-    const std::uint32_t steps = (n_positions + kCapacityStep - 1) / kCapacityStep;
-    capacity_ = std::max(n_positions, std::min(steps * kCapacityStep, model_.config().context_length));
+    capacity_ = cuda_capacity(n_positions, model_.config().context_length);
     decoder_.emplace(decoder_model(model_), kernels::CudaDecoderOptions{device_.index, cache_type_, capacity_});
   }
   decoder_->reset();

@@ -11,6 +11,9 @@ namespace kvwave::capture {
 /// The parameters as the kernels take them: views into the model, which must outlive them.
 kernels::DecoderModel decoder_model(const Model& model);
 
+/// Positions that a decoder gets room for when `n_positions` are asked for: the next prompt should seldom need more.
+std::uint32_t cuda_capacity(std::uint32_t n_positions, std::uint32_t context_length);
+
 class CudaSequence final : public SequenceDecoder {
  public:
   /// Uploads nothing yet: begin() does, with room for its positions.

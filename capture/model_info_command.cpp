@@ -11,6 +11,7 @@
 
 #include "capture/chat_template.h"
 #include "capture/commands.h"
+#include "capture/device_memory.h"
 #include "capture/error.h"
 #include "capture/model.h"
 #include "capture/printable.h"
@@ -33,6 +34,7 @@ struct Facts {
   std::uint64_t kv_bytes_f16 = 0, kv_bytes_f32 = 0;  ///< of the KV cache, per token
   std::uint32_t positions = 0;                       ///< length of the trace that is estimated
   traces::LevelBytes trace_bytes;                    ///< of the whole trace
+  DeviceMemory device_f16, device_f32;               ///< decoding it on a CUDA device, by --qkv-dtype
   std::vector<std::int32_t> end_ids;
   std::string tokenizer_problem;         ///< why it cannot be used; empty when it can
   std::string chat_form, chat_problem;   ///< one of them is empty
@@ -50,6 +52,8 @@ Facts gather(const Model& model, std::uint32_t positions, bool quick) {
   info.shape = {c.n_layers, c.n_q_heads, c.n_kv_heads, c.head_dim};
   info.vocab_size = c.vocab_size;
   facts.trace_bytes = traces::estimate_bytes(info, positions);
+  facts.device_f16 = predict_device_memory(model, CacheType::f16, positions);
+  facts.device_f32 = predict_device_memory(model, CacheType::f32, positions);
   try {
     const Tokenizer tokenizer(model.tokenizer_data());
     facts.end_ids.assign(tokenizer.end_ids().begin(), tokenizer.end_ids().end());
@@ -70,6 +74,17 @@ Facts gather(const Model& model, std::uint32_t positions, bool quick) {
 
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json as_json(const DeviceMemory& device) {
+  if (!device.why_unknown.empty()) return nullptr;
+  return {{"positions", device.positions},
+          {"parameters", device.memory.parameters},
+          {"kv_cache", device.memory.kv_cache},
+          {"kv_cache_per_token", device.memory.kv_cache / device.positions},
+          {"activations", device.memory.activations},
+          {"record_ring", device.memory.record_ring},
+          {"total", device.memory.total()}};
 }
 
 std::string_view layout_word(RopeLayout layout) {
@@ -107,6 +122,9 @@ Json as_json(const Model& model, const Facts& facts) {
                                    {"stats", per_token(facts.trace_bytes.stats)},
                                    {"attention", per_token(facts.trace_bytes.attention)},
                                    {"qkv", per_token(facts.trace_bytes.qkv)}};
+  json["device_bytes"] = {{"f16", as_json(facts.device_f16)},
+                          {"f32", as_json(facts.device_f32)},
+                          {"problem", text_or_null(facts.device_f16.why_unknown)}};
   json["tokenizer"] = {{"kind", data.kind},        {"pre", data.pre},
                        {"bos", data.bos},          {"add_bos", data.add_bos},
                        {"end_ids", facts.end_ids}, {"problem", text_or_null(facts.tokenizer_problem)}};
@@ -120,6 +138,18 @@ Json as_json(const Model& model, const Facts& facts) {
 
 void line(std::string_view name, std::string_view value) {
   fmt::print("{:<18}{}\n", name, value);
+}
+
+/// What recording on a CUDA device takes, the context of CUDA itself not counted.
+std::string device_line(const Facts& facts) {
+  const DeviceMemory& device = facts.device_f16;
+  if (!device.why_unknown.empty()) return "not predicted: " + device.why_unknown;
+  const kernels::CudaDecoderMemory& memory = device.memory;
+  return fmt::format(
+      "{} for {} positions in f16: parameters {}, KV cache {}, activations {}, record ring {}; {} in f32",
+      traces::human_bytes(memory.total()), device.positions, traces::human_bytes(memory.parameters),
+      traces::human_bytes(memory.kv_cache), traces::human_bytes(memory.activations),
+      traces::human_bytes(memory.record_ring), traces::human_bytes(facts.device_f32.memory.total()));
 }
 
 void print_text(const Model& model, const Facts& facts) {
@@ -136,6 +166,7 @@ void print_text(const Model& model, const Facts& facts) {
   line("output", c.tied_output ? "shares the token embedding" : "has its own matrix");
   line("KV cache", fmt::format("{} a token in f16, {} in f32", traces::human_bytes(facts.kv_bytes_f16),
                                traces::human_bytes(facts.kv_bytes_f32)));
+  line("device memory", device_line(facts));
   line("tokenizer", facts.tokenizer_problem.empty()
                         ? fmt::format("{}, pre-tokenizer {}, {} pieces, BOS {}, ends {}", data.kind, data.pre,
                                       c.vocab_size, data.add_bos ? fmt::format("{} in front", data.bos) : "not added",

@@ -32,13 +32,17 @@ int selected(int device) {
 
 }  // namespace
 
-std::uint64_t cuda_decoder_bytes(const DecoderModel& model, const CudaDecoderOptions& options,
-                                 const RecordOptions* record) {
-  std::uint64_t bytes = device_model_bytes(model) + decoder_buffer_bytes(model, DecoderSizes(model, options));
+CudaDecoderMemory cuda_decoder_memory(const DecoderModel& model, const CudaDecoderOptions& options,
+                                      const RecordOptions* record) {
+  const DecoderSizes sizes(model, options);
+  CudaDecoderMemory memory;
+  memory.parameters = device_model_bytes(model);
+  memory.kv_cache = 2 * std::uint64_t{sizes.n_layers} * sizes.cache_layer_bytes;
+  memory.activations = decoder_buffer_bytes(model, sizes) - memory.kv_cache;
   if (record != nullptr) {
-    bytes += record_ring_bytes(RecordLayout(model, options, *record)) + model.n_q_heads * sizeof(uint3);
+    memory.record_ring = record_ring_bytes(RecordLayout(model, options, *record)) + model.n_q_heads * sizeof(uint3);
   }
-  return bytes;
+  return memory;
 }
 
 class CudaDecoder::Impl {

@@ -78,9 +78,20 @@ class DecodeRecordSink {
   virtual void record(const DecodeRecord& record) = 0;
 };
 
-/// Bytes of device memory that a decoder takes, the CUDA context not counted. `record` may be null.
-std::uint64_t cuda_decoder_bytes(const DecoderModel& model, const CudaDecoderOptions& options,
-                                 const RecordOptions* record);
+/// Device memory that a decoder takes, in bytes; the CUDA context, some hundred MiB, is not counted.
+struct CudaDecoderMemory {
+  std::uint64_t parameters = 0;   ///< as the device holds them, padding included
+  std::uint64_t kv_cache = 0;     ///< room for max_positions
+  std::uint64_t activations = 0;  ///< of a block of positions, its attention rows and the logits
+  std::uint64_t record_ring = 0;  ///< what is recorded, on its way to the host
+
+  std::uint64_t total() const { return parameters + kv_cache + activations + record_ring; }
+};
+
+/// Predicts it by the functions that allocate it, without a device. `record` may be null: nothing is recorded. Throws
+/// DeviceUnavailable in a build without CUDA.
+CudaDecoderMemory cuda_decoder_memory(const DecoderModel& model, const CudaDecoderOptions& options,
+                                      const RecordOptions* record);
 
 class CudaDecoder {
  public:

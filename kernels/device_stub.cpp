@@ -35,7 +35,7 @@ std::uint32_t CudaDecoder::n_positions() const {
 std::uint64_t CudaDecoder::stall_count() const {
   return 0;
 }
-std::uint64_t cuda_decoder_bytes(const DecoderModel&, const CudaDecoderOptions&, const RecordOptions*) {
+CudaDecoderMemory cuda_decoder_memory(const DecoderModel&, const CudaDecoderOptions&, const RecordOptions*) {
   throw DeviceUnavailable(kWithoutCuda);
 }
 

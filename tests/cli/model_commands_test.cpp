@@ -77,6 +77,16 @@ TEST_F(ModelCommands, info_json_holds_shape_sizes_and_tokenizer) {
   EXPECT_EQ(json.at("tensors").at("F32"), 2 + 2 * 9);
   EXPECT_EQ(json.at("trace_bytes_per_token").at("positions"), 100);
   EXPECT_EQ(json.at("trace_bytes_per_token").at("qkv"), 2 * (4 + 2 + 2) * 16 * 2);
+  const auto& device = json.at("device_bytes");
+  if (device.at("problem").is_null()) {
+    EXPECT_EQ(device.at("f16").at("positions"), 512) << "what the decoder makes room for, not what was asked";
+    EXPECT_EQ(device.at("f16").at("kv_cache_per_token"), json.at("kv_bytes_per_token").at("f16"));
+    EXPECT_EQ(device.at("f32").at("kv_cache_per_token"), json.at("kv_bytes_per_token").at("f32"));
+    EXPECT_GE(device.at("f16").at("parameters"), json.at("param_bytes"));
+  } else {
+    EXPECT_EQ(device.at("problem"), "this program was built without CUDA");
+    EXPECT_TRUE(device.at("f16").is_null());
+  }
   EXPECT_EQ(json.at("tokenizer").at("pre"), "smollm");
   EXPECT_EQ(json.at("chat_form"), "chatml");
   EXPECT_EQ(json.at("sha256").get<std::string>().size(), 64U);

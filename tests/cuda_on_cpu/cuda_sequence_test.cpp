@@ -130,9 +130,9 @@ TEST_F(CudaSequenceTest, the_device_memory_is_what_was_predicted) {
   } sink;
   ASSERT_EQ(cudasim::memory_in_use(), 0U);
   kernels::CudaDecoder decoder(model, options);
-  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_bytes(model, options, nullptr));
+  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_memory(model, options, nullptr).total());
   decoder.start_recording(record, sink);
-  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_bytes(model, options, &record));
+  EXPECT_EQ(cudasim::memory_in_use(), cuda_decoder_memory(model, options, &record).total());
 }
 
 TEST_F(CudaSequenceTest, records_come_in_order_and_complete) {

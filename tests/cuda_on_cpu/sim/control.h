@@ -28,6 +28,8 @@ void fail_launch_after(std::uint64_t good);
 /// Makes cudaMalloc fail beyond so many bytes in all.
 void set_memory_limit(std::size_t bytes);
 std::size_t memory_in_use();
+/// The most that was in use since the last call.
+std::size_t take_memory_peak();
 /// What cudaGetDeviceCount answers: an error number, 0 for none.
 void set_device_error(int error);
 

@@ -1,8 +1,10 @@
 // Device and pinned memory: plain allocations with guard zones, filled with values that must not look right.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "internal.h"
 
@@ -20,7 +22,7 @@ Allocations& pinned_memory() {
   static Allocations allocations;
   return allocations;
 }
-std::size_t limit = std::size_t{1} << 40, in_use = 0;
+std::size_t limit = std::size_t{1} << 40, in_use = 0, peak = 0;
 
 std::size_t rounded(std::size_t bytes) {
   return (bytes + kAlign - 1) / kAlign * kAlign;
@@ -62,6 +64,10 @@ std::size_t memory_in_use() {
   return in_use;
 }
 
+std::size_t take_memory_peak() {
+  return std::exchange(peak, in_use);
+}
+
 void show_device_memory(bool visible) {
   for (const auto& [p, bytes] : device_memory()) {
     if (visible) {
@@ -83,6 +89,7 @@ cudaError_t allocate_device(void** p, std::size_t bytes) {
   *p = allocate(device_memory(), bytes);
   if (*p == nullptr) return remember(cudaErrorMemoryAllocation);
   in_use += bytes;
+  peak = std::max(peak, in_use);
   ASAN_POISON_MEMORY_REGION(*p, bytes);
   return cudaSuccess;
 }
