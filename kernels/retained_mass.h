@@ -1,4 +1,6 @@
-// How much of each attention row up to 64 configurations still see, in one pass over the row.
+// How much of each attention row configurations still see. Probabilities are summed as whole numbers of 2^-30:
+// additions of whole numbers give the same result in any order, so that a figure depends neither on the instruction set
+// nor on which other configurations are measured beside it. Rounding a probability moves it by at most 2^-31.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +10,20 @@
 namespace kvwave::kernels {
 
 inline constexpr std::uint32_t kWordConfigs = 64;
+inline constexpr float kFixedOne = 0x1p30F;  ///< the whole number that stands for a probability of 1
 
-/// mass[lane * 64 + c] = sum of prob[i * stride + lane] over positions i with bit c of visible[i] set, for lanes
-/// [0, n_lanes) and configurations c < n_configs <= 64 (further entries up to the next multiple of 16 are written as 0
-/// or left as sums of their bits). Positions are added in ascending order, in fp32 within runs of 128 and in fp64 over
-/// runs: every instruction set gives the same bits, and the error is below 128 * 2^-24 of the sum.
-/// prob: first lane of the first position; visible: one word per position.
-void retained_mass(const float* prob, std::size_t stride, std::uint32_t n_lanes, std::span<const std::uint64_t> visible,
-                   std::uint32_t n_configs, std::span<double> mass);
+/// fixed[i] = value[i] * scale, rounded to the nearest whole number (ties to even). |value[i] * scale| < 2^31.
+void to_fixed(std::span<const float> value, float scale, std::span<std::int32_t> fixed);
+
+/// sum[lane] = sum of value[position * stride + lane] over the given positions, for lanes [0, sum.size()). The sums of
+/// magnitudes must stay below 2^31. One pass over the lines for one configuration.
+void line_sums(const std::int32_t* value, std::size_t stride, std::span<const std::uint32_t> position,
+               std::span<std::int32_t> sum);
+
+/// sum[lane * 64 + c] = sum of value[i * stride + lane] over positions i with bit c of visible[i] set, for lanes
+/// [0, n_lanes) and configurations c < n_configs <= 64 (further entries up to the next multiple of 16 hold the sums of
+/// their bits). One pass over the lines for up to 64 configurations.
+void word_sums(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes,
+               std::span<const std::uint64_t> visible, std::uint32_t n_configs, std::span<std::int32_t> sum);
 
 }  // namespace kvwave::kernels

@@ -8,54 +8,105 @@ namespace {
 
 // A quarter of the word is a mask register: one masked addition per 16 configurations and lane.
 template <int kLanes, int kGroups>
-void run(const float* prob, std::size_t stride, const std::uint64_t* visible, std::uint32_t n, float* sum) {
-  __m512 total[kLanes][kGroups];
+void run(const std::int32_t* value, std::size_t stride, const std::uint64_t* visible, std::size_t n,
+         std::int32_t* sum) {
+  __m512i total[kLanes][kGroups];
   for (int lane = 0; lane < kLanes; ++lane) {
-    for (int g = 0; g < kGroups; ++g) total[lane][g] = _mm512_setzero_ps();
+    for (int g = 0; g < kGroups; ++g) total[lane][g] = _mm512_setzero_si512();
   }
-  for (std::uint32_t i = 0; i < n; ++i, prob += stride) {
+  for (std::size_t i = 0; i < n; ++i, value += stride) {
     __mmask16 seen[kGroups];
     for (int g = 0; g < kGroups; ++g) seen[g] = static_cast<__mmask16>(visible[i] >> (16 * g));
     for (int lane = 0; lane < kLanes; ++lane) {
-      const __m512 p = _mm512_set1_ps(prob[lane]);
+      const __m512i x = _mm512_set1_epi32(value[lane]);
       for (int g = 0; g < kGroups; ++g) {
-        total[lane][g] = _mm512_mask_add_ps(total[lane][g], seen[g], total[lane][g], p);
+        total[lane][g] = _mm512_mask_add_epi32(total[lane][g], seen[g], total[lane][g], x);
       }
     }
   }
   for (int lane = 0; lane < kLanes; ++lane) {
-    for (int g = 0; g < kGroups; ++g) _mm512_storeu_ps(sum + lane * 64 + g * 16, total[lane][g]);
+    for (int g = 0; g < kGroups; ++g) _mm512_storeu_si512(sum + lane * 64 + g * 16, total[lane][g]);
   }
 }
 
 template <int kLanes>
-void run_groups(const float* prob, std::size_t stride, const std::uint64_t* visible, std::uint32_t n,
-                std::uint32_t n_groups, float* sum) {
+void run_groups(const std::int32_t* value, std::size_t stride, const std::uint64_t* visible, std::size_t n,
+                std::uint32_t n_groups, std::int32_t* sum) {
   switch (n_groups) {
     case 1:
-      return run<kLanes, 1>(prob, stride, visible, n, sum);
+      return run<kLanes, 1>(value, stride, visible, n, sum);
     case 2:
-      return run<kLanes, 2>(prob, stride, visible, n, sum);
+      return run<kLanes, 2>(value, stride, visible, n, sum);
     case 3:
-      return run<kLanes, 3>(prob, stride, visible, n, sum);
+      return run<kLanes, 3>(value, stride, visible, n, sum);
     default:
-      return run<kLanes, 4>(prob, stride, visible, n, sum);
+      return run<kLanes, 4>(value, stride, visible, n, sum);
   }
+}
+
+// kVectors x 16 lanes, of which the last 16 are cut by `last`.
+template <int kVectors>
+void add_lines(const std::int32_t* value, std::size_t stride, __mmask16 last, const std::uint32_t* position,
+               std::size_t n, std::int32_t* sum) {
+  __m512i total[kVectors];
+  for (int j = 0; j < kVectors; ++j) total[j] = _mm512_setzero_si512();
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::int32_t* const line = value + position[k] * stride;
+    for (int j = 0; j + 1 < kVectors; ++j) total[j] = _mm512_add_epi32(total[j], _mm512_loadu_si512(line + j * 16));
+    const int j = kVectors - 1;
+    total[j] = _mm512_add_epi32(total[j], _mm512_maskz_loadu_epi32(last, line + j * 16));
+  }
+  for (int j = 0; j + 1 < kVectors; ++j) _mm512_storeu_si512(sum + j * 16, total[j]);
+  _mm512_mask_storeu_epi32(sum + (kVectors - 1) * 16, last, total[kVectors - 1]);
 }
 
 }  // namespace
 
-void mass_run_avx512(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
-                     std::uint32_t n, std::uint32_t n_groups, float* sum) {
+void fixed_avx512(const float* value, std::size_t n, float scale, std::int32_t* fixed) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    _mm512_storeu_si512(fixed + i, _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(value + i), factor)));
+  }
+  const auto rest = static_cast<__mmask16>((1U << (n - i)) - 1U);
+  const __m512 x = _mm512_maskz_loadu_ps(rest, value + i);
+  _mm512_mask_storeu_epi32(fixed + i, rest, _mm512_cvtps_epi32(_mm512_mul_ps(x, factor)));
+}
+
+void lines_avx512(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                  std::size_t n, std::int32_t* sum) {
+  for (std::uint32_t lane = 0; lane < n_lanes; lane += 64) {
+    const std::uint32_t lanes = n_lanes - lane < 64 ? n_lanes - lane : 64;
+    const std::uint32_t vectors = (lanes + 15) / 16;
+    const auto last = static_cast<__mmask16>(0xFFFFU >> (vectors * 16 - lanes));
+    switch (vectors) {
+      case 1:
+        add_lines<1>(value + lane, stride, last, position, n, sum + lane);
+        break;
+      case 2:
+        add_lines<2>(value + lane, stride, last, position, n, sum + lane);
+        break;
+      case 3:
+        add_lines<3>(value + lane, stride, last, position, n, sum + lane);
+        break;
+      default:
+        add_lines<4>(value + lane, stride, last, position, n, sum + lane);
+        break;
+    }
+  }
+}
+
+void word_run_avx512(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
+                     std::size_t n, std::uint32_t n_groups, std::int32_t* sum) {
   switch (n_lanes) {
     case 1:
-      return run_groups<1>(prob, stride, visible, n, n_groups, sum);
+      return run_groups<1>(value, stride, visible, n, n_groups, sum);
     case 2:
-      return run_groups<2>(prob, stride, visible, n, n_groups, sum);
+      return run_groups<2>(value, stride, visible, n, n_groups, sum);
     case 3:
-      return run_groups<3>(prob, stride, visible, n, n_groups, sum);
+      return run_groups<3>(value, stride, visible, n, n_groups, sum);
     default:
-      return run_groups<4>(prob, stride, visible, n, n_groups, sum);
+      return run_groups<4>(value, stride, visible, n, n_groups, sum);
   }
 }
 

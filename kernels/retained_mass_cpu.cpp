@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 #include "kernels/cpu_features.h"
 #include "kernels/retained_mass.h"
@@ -7,55 +8,73 @@
 
 namespace kvwave::kernels {
 
-namespace {
-
-constexpr std::size_t kRun = 128;
-
-using MassRun = void (*)(const float*, std::size_t, std::uint32_t, const std::uint64_t*, std::uint32_t, std::uint32_t,
-                         float*);
-
-MassRun mass_run() {
-  switch (simd_path()) {
-    case SimdPath::avx512:
-      return mass_run_avx512;
-    case SimdPath::avx2:
-      return mass_run_avx2;
-    case SimdPath::baseline:
-      break;
-  }
-  return mass_run_baseline;
+void fixed_baseline(const float* value, std::size_t n, float scale, std::int32_t* fixed) {
+  for (std::size_t i = 0; i < n; ++i) fixed[i] = static_cast<std::int32_t>(std::lrintf(value[i] * scale));
 }
 
-}  // namespace
+void lines_baseline(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                    std::size_t n, std::int32_t* sum) {
+  std::fill(sum, sum + n_lanes, 0);
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::int32_t* const line = value + position[k] * stride;
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) sum[lane] += line[lane];
+  }
+}
 
-void mass_run_baseline(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
-                       std::uint32_t n, std::uint32_t n_groups, float* sum) {
+void word_run_baseline(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes,
+                       const std::uint64_t* visible, std::size_t n, std::uint32_t n_groups, std::int32_t* sum) {
   for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-    float* const total = sum + lane * kWordConfigs;
-    std::fill(total, total + n_groups * 16, 0.0F);
-    for (std::uint32_t i = 0; i < n; ++i) {
-      const float p = prob[i * stride + lane];
-      for (std::uint32_t c = 0; c < n_groups * 16; ++c) total[c] += (visible[i] >> c & 1U) != 0 ? p : 0.0F;
+    std::int32_t* const total = sum + lane * kWordConfigs;
+    std::fill(total, total + n_groups * 16, 0);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::int32_t x = value[i * stride + lane];
+      for (std::uint32_t c = 0; c < n_groups * 16; ++c) total[c] += (visible[i] >> c & 1U) != 0 ? x : 0;
     }
   }
 }
 
-void retained_mass(const float* prob, std::size_t stride, std::uint32_t n_lanes, std::span<const std::uint64_t> visible,
-                   std::uint32_t n_configs, std::span<double> mass) {
-  assert(n_configs <= kWordConfigs && mass.size() == std::size_t{n_lanes} * kWordConfigs);
+void to_fixed(std::span<const float> value, float scale, std::span<std::int32_t> fixed) {
+  assert(fixed.size() == value.size());
+  switch (simd_path()) {
+    case SimdPath::avx512:
+      return fixed_avx512(value.data(), value.size(), scale, fixed.data());
+    case SimdPath::avx2:
+      return fixed_avx2(value.data(), value.size(), scale, fixed.data());
+    case SimdPath::baseline:
+      return fixed_baseline(value.data(), value.size(), scale, fixed.data());
+  }
+}
+
+void line_sums(const std::int32_t* value, std::size_t stride, std::span<const std::uint32_t> position,
+               std::span<std::int32_t> sum) {
+  const auto n_lanes = static_cast<std::uint32_t>(sum.size());
+  switch (simd_path()) {
+    case SimdPath::avx512:
+      return lines_avx512(value, stride, n_lanes, position.data(), position.size(), sum.data());
+    case SimdPath::avx2:
+      return lines_avx2(value, stride, n_lanes, position.data(), position.size(), sum.data());
+    case SimdPath::baseline:
+      return lines_baseline(value, stride, n_lanes, position.data(), position.size(), sum.data());
+  }
+}
+
+void word_sums(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes,
+               std::span<const std::uint64_t> visible, std::uint32_t n_configs, std::span<std::int32_t> sum) {
+  assert(n_configs <= kWordConfigs && sum.size() == std::size_t{n_lanes} * kWordConfigs);
   const std::uint32_t n_groups = (n_configs + 15) / 16;
-  const MassRun run = mass_run();
-  std::fill(mass.begin(), mass.end(), 0.0);
-  float sum[kMassLanes * kWordConfigs];
-  for (std::uint32_t lane = 0; lane < n_lanes; lane += kMassLanes) {
-    const std::uint32_t lanes = std::min(kMassLanes, n_lanes - lane);
-    for (std::size_t begin = 0; begin < visible.size(); begin += kRun) {
-      const auto n = static_cast<std::uint32_t>(std::min(kRun, visible.size() - begin));
-      run(prob + begin * stride + lane, stride, lanes, visible.data() + begin, n, n_groups, sum);
-      for (std::uint32_t l = 0; l < lanes; ++l) {
-        double* const to = mass.data() + std::size_t{lane + l} * kWordConfigs;
-        for (std::uint32_t c = 0; c < n_groups * 16; ++c) to[c] += sum[l * kWordConfigs + c];
-      }
+  for (std::uint32_t lane = 0; lane < n_lanes; lane += kWordLanes) {
+    const std::uint32_t lanes = std::min(kWordLanes, n_lanes - lane);
+    std::int32_t* const out = sum.data() + std::size_t{lane} * kWordConfigs;
+    switch (simd_path()) {
+      case SimdPath::avx512:
+        word_run_avx512(value + lane, stride, lanes, visible.data(), visible.size(), n_groups, out);
+        break;
+      case SimdPath::avx2:
+        word_run_avx2(value + lane, stride, lanes, visible.data(), visible.size(), n_groups, out);
+        break;
+      case SimdPath::baseline:
+        word_run_baseline(value + lane, stride, lanes, visible.data(), visible.size(), n_groups, out);
+        break;
     }
   }
 }

@@ -1,4 +1,4 @@
-// Instruction-set versions of one run of retained_mass(): at most 128 positions and 4 lanes, fp32 sums.
+// Instruction-set versions of the passes of retained_mass.h.
 #pragma once
 
 #include <cstddef>
@@ -6,14 +6,25 @@
 
 namespace kvwave::kernels {
 
-inline constexpr std::uint32_t kMassLanes = 4;
+inline constexpr std::uint32_t kWordLanes = 4;  // lanes that one call of word_run takes at most
 
-// sum[lane * 64 + c] for c < 16 * n_groups; n_lanes <= kMassLanes.
-void mass_run_baseline(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
-                       std::uint32_t n, std::uint32_t n_groups, float* sum);
-void mass_run_avx2(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
-                   std::uint32_t n, std::uint32_t n_groups, float* sum);
-void mass_run_avx512(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
-                     std::uint32_t n, std::uint32_t n_groups, float* sum);
+void fixed_baseline(const float* value, std::size_t n, float scale, std::int32_t* fixed);
+void fixed_avx2(const float* value, std::size_t n, float scale, std::int32_t* fixed);
+void fixed_avx512(const float* value, std::size_t n, float scale, std::int32_t* fixed);
+
+void lines_baseline(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                    std::size_t n, std::int32_t* sum);
+void lines_avx2(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                std::size_t n, std::int32_t* sum);
+void lines_avx512(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
+                  std::size_t n, std::int32_t* sum);
+
+// sum[lane * 64 + c] for c < 16 * n_groups; n_lanes <= kWordLanes.
+void word_run_baseline(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes,
+                       const std::uint64_t* visible, std::size_t n, std::uint32_t n_groups, std::int32_t* sum);
+void word_run_avx2(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
+                   std::size_t n, std::uint32_t n_groups, std::int32_t* sum);
+void word_run_avx512(const std::int32_t* value, std::size_t stride, std::uint32_t n_lanes, const std::uint64_t* visible,
+                     std::size_t n, std::uint32_t n_groups, std::int32_t* sum);
 
 }  // namespace kvwave::kernels

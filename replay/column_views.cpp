@@ -6,10 +6,12 @@
 
 namespace kvwave::replay {
 
-ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency)
-    : heads(sequence.n_kv_heads) {
-  for (const LayerResidency& found : residency) counts.push_back(found.resident_counts(sequence));
-  for (std::size_t h = 0; h < heads.size(); ++h) {
+ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency,
+                         kernels::ThreadPool& pool)
+    : counts(residency.size()), heads(sequence.n_kv_heads) {
+  pool.parallel_for(counts.size(),
+                    [&](std::size_t i, unsigned) { counts[i] = residency[i].resident_counts(sequence); });
+  pool.parallel_for(heads.size(), [&](std::size_t h, unsigned) {
     heads[h].n_simulations = sweep.n_simulations();
     for (std::size_t first = 0; first < residency.size(); first += kernels::kWordConfigs) {
       std::vector<const std::int32_t*> evicted_at;
@@ -22,7 +24,7 @@ ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span
       const std::uint32_t followed = sweep.configurations[ceiling].simulations.front();
       heads[h].ceiling_counts.push_back(counts[followed].data() + h * sequence.n_steps());
     }
-  }
+  });
 }
 
 }  // namespace kvwave::replay

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/thread_pool.h"
 #include "replay/simulate.h"
 #include "replay/sweep.h"
 #include "replay/tile_evaluator.h"
@@ -16,7 +17,8 @@ struct ColumnViews {
   std::vector<std::vector<std::uint32_t>> counts;  ///< [n_simulations] -> [Hkv, n_steps]
   std::vector<HeadResidency> heads;                ///< [Hkv]
 
-  ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency);
+  ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency,
+              kernels::ThreadPool& pool);
 };
 
 }  // namespace kvwave::replay

@@ -225,9 +225,9 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
 }
 
 void DeviceReplay::evaluate(const Sweep& sweep, std::span<const LayerResidency> residency, const Metrics& metrics,
-                            MetricSums& sums) {
-  const ColumnViews views(sequence_, sweep, residency);
-  sums.add_residency(layer_, residency, views.counts);
+                            kernels::ThreadPool& pool, MetricSums& sums) {
+  const ColumnViews views(sequence_, sweep, residency, pool);
+  sums.add_residency(layer_, residency, views.counts, pool);
   kernels::EvaluationColumns columns;
   for (const LayerResidency& found : residency) columns.evicted_at.push_back(found.evicted_at.data());
   for (const std::uint32_t* counts : views.heads.front().ceiling_counts) columns.ceiling_counts.push_back(counts);
@@ -241,10 +241,18 @@ void DeviceReplay::evaluate(const Sweep& sweep, std::span<const LayerResidency> 
     scores.reset(sequence_, metrics, sweep.n_columns(), begin, end);
     copy_scores(device_.evaluate(begin, end), sequence_, views, metrics,
                 max_value_norm_[layer_ % max_value_norm_.size()], scores);
-    sums.add_scores(layer_, scores);
+    sums.add_scores(layer_, scores, pool);
   }
-  if (metrics.recall) sums.add_needed(layer_, residency, device_.last_needed());
-  sums.finish_layer(layer_);
+  if (metrics.recall) {
+    const std::vector<std::int32_t> last_needed = device_.last_needed();
+    std::vector<NeededSteps> needed;
+    for (std::size_t h = 0; h < sequence_.n_kv_heads; ++h) {
+      needed.push_back(
+          NeededSteps::from_last(std::span(last_needed).subspan(h * sequence_.n_positions, sequence_.n_positions)));
+    }
+    sums.add_needed(layer_, residency, needed, pool);
+  }
+  sums.finish_layer(layer_, pool);
 }
 
 }  // namespace kvwave::replay

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/replay_device.h"
+#include "kernels/thread_pool.h"
 #include "replay/metric_sums.h"
 #include "replay/simulate.h"
 #include "replay/sweep.h"
@@ -40,7 +41,7 @@ class DeviceReplay {
 
   /// evaluate_layer() on the device: finishes the layer in `sums`.
   void evaluate(const Sweep& sweep, std::span<const LayerResidency> residency, const Metrics& metrics,
-                MetricSums& sums);
+                kernels::ThreadPool& pool, MetricSums& sums);
 
  private:
   void read(kernels::LayerTensor tensor, std::uint32_t layer, std::uint32_t begin, std::uint32_t end,

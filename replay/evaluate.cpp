@@ -16,40 +16,40 @@ constexpr std::uint32_t kSpanSteps = 1024;            // figures held at a time,
 void evaluate_layer(const LayerTensors& tensors, const Sweep& sweep, std::span<const LayerResidency> residency,
                     const Metrics& metrics, kernels::ThreadPool& pool, MetricSums& sums) {
   const Sequence& sequence = tensors.sequence();
-  const ColumnViews views(sequence, sweep, residency);
-  sums.add_residency(tensors.layer(), residency, views.counts);
+  const ColumnViews views(sequence, sweep, residency, pool);
+  sums.add_residency(tensors.layer(), residency, views.counts, pool);
 
   LayerScores scores;
   std::vector<TileEvaluator> evaluators(pool.size(), TileEvaluator(sequence, metrics));
   std::vector<ProbabilityTile> tiles(pool.size());
-  const std::size_t n_positions = metrics.recall ? sequence.n_positions : 0;
-  std::vector<std::int32_t> last_needed(sequence.n_kv_heads * n_positions, -1);
-  std::vector<std::vector<std::int32_t>> task_needed;
+  std::vector<std::vector<std::vector<NeededEvent>>> needed(sequence.n_kv_heads);  // parts of each KV head
   for (std::uint32_t begin = 0; begin < sequence.n_steps(); begin += kSpanSteps) {
     const std::uint32_t end = std::min(begin + kSpanSteps, sequence.n_steps());
     scores.reset(sequence, metrics, sweep.n_columns(), begin, end);
     const std::uint32_t per_head = (end - begin + kTaskSteps - 1) / kTaskSteps;
-    task_needed.assign(std::size_t{sequence.n_kv_heads} * per_head, {});
-    pool.parallel_for(task_needed.size(), [&](std::size_t task, unsigned worker) {
+    const std::size_t part_0 = needed.front().size();
+    for (auto& parts : needed) parts.resize(part_0 + per_head);
+    pool.parallel_for(std::size_t{sequence.n_kv_heads} * per_head, [&](std::size_t task, unsigned worker) {
       const auto kv_head = static_cast<std::uint32_t>(task / per_head);
       const auto part = static_cast<std::uint32_t>(task % per_head);
       const std::uint32_t first = begin + part * kTaskSteps;
       const std::uint32_t last = std::min(first + kTaskSteps, end);
-      task_needed[task].assign(n_positions, -1);
       evaluators[worker].start(views.heads[kv_head], kv_head, first);
       for (std::uint32_t step = first; step < last; step += kTileSteps) {
         recompute_rows(tensors, kv_head, sequence.n_prompt + step, std::min(kTileSteps, last - step), tiles[worker]);
-        evaluators[worker].evaluate(tiles[worker], &tensors, scores, task_needed[task]);
+        evaluators[worker].evaluate(tiles[worker], &tensors, scores, needed[kv_head][part_0 + part]);
       }
     });
-    for (std::size_t task = 0; task < task_needed.size(); ++task) {
-      std::int32_t* const latest = last_needed.data() + task / per_head * n_positions;
-      for (std::size_t i = 0; i < n_positions; ++i) latest[i] = std::max(latest[i], task_needed[task][i]);
-    }
-    sums.add_scores(tensors.layer(), scores);
+    sums.add_scores(tensors.layer(), scores, pool);
   }
-  if (metrics.recall) sums.add_needed(tensors.layer(), residency, last_needed);
-  sums.finish_layer(tensors.layer());
+  if (metrics.recall) {
+    std::vector<NeededSteps> steps(sequence.n_kv_heads);
+    pool.parallel_for(steps.size(), [&](std::size_t kv_head, unsigned) {
+      steps[kv_head] = NeededSteps(sequence.n_positions, needed[kv_head]);
+    });
+    sums.add_needed(tensors.layer(), residency, steps, pool);
+  }
+  sums.finish_layer(tensors.layer(), pool);
 }
 
 }  // namespace kvwave::replay

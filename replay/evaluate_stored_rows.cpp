@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
+#include "kernels/retained_mass.h"
 #include "replay/column_views.h"
 #include "replay/evaluate.h"
 #include "traces/reader.h"
@@ -9,7 +11,9 @@ namespace kvwave::replay {
 
 namespace {
 
-// Puts the stored entries of the tile's rows into a dense tile; what was not stored stays 0.
+// Puts the stored entries of the tile's rows into a dense tile; what was not stored stays 0. Sums are formed in whole
+// numbers (kernels/retained_mass.h): what a stored probability has below their unit, nothing in half precision, counts
+// as not stored, so that the sums remain certified lower bounds.
 void spread_rows(std::span<const traces::AttentionRows> rows, std::uint32_t layer, std::uint32_t kv_head,
                  std::uint32_t first_position, const Sequence& sequence, ProbabilityTile& tile, LayerScores& scores) {
   const std::uint32_t group = sequence.group();
@@ -18,10 +22,14 @@ void spread_rows(std::span<const traces::AttentionRows> rows, std::uint32_t laye
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     const std::uint32_t q_head = kv_head * group + lane % group;
     const traces::AttentionRow row = rows[lane / group].row(layer, q_head);
+    double lost = 0;
     for (std::size_t i = 0; i < row.position.size(); ++i) {
-      tile.prob[std::size_t{row.position[i]} * tile.shape.n_lanes + lane] = row.prob[i];
+      const float kept = std::floor(row.prob[i] * kernels::kFixedOne) / kernels::kFixedOne;
+      tile.prob[std::size_t{row.position[i]} * tile.shape.n_lanes + lane] = kept;
+      lost += double{row.prob[i]} - kept;
     }
-    scores.unknown(q_head, first_position + lane / group - sequence.n_prompt) = row.residual;
+    scores.unknown(q_head, first_position + lane / group - sequence.n_prompt) =
+        std::nextafter(static_cast<float>(row.residual + lost), 2.0F);
   }
 }
 
@@ -33,12 +41,11 @@ void evaluate_stored_rows(const traces::TraceReader& trace, const Sequence& sequ
                           MetricSums& sums) {
   std::vector<std::unique_ptr<ColumnViews>> views;
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
-    views.push_back(std::make_unique<ColumnViews>(sequence, sweep, residency[layer]));
-    sums.add_residency(layer, residency[layer], views.back()->counts);
+    views.push_back(std::make_unique<ColumnViews>(sequence, sweep, residency[layer], pool));
+    sums.add_residency(layer, residency[layer], views.back()->counts, pool);
   }
-  const std::size_t n_positions = metrics.recall ? sequence.n_positions : 0;
   const std::size_t n_tasks = std::size_t{sequence.n_layers} * sequence.n_kv_heads;
-  std::vector<std::int32_t> last_needed(n_tasks * n_positions, -1);
+  std::vector<std::vector<NeededEvent>> needed(n_tasks);
   std::vector<LayerScores> scores(sequence.n_layers);
   std::vector<TileEvaluator> evaluators(pool.size(), TileEvaluator(sequence, metrics));
   std::vector<ProbabilityTile> tiles(pool.size());
@@ -53,19 +60,22 @@ void evaluate_stored_rows(const traces::TraceReader& trace, const Sequence& sequ
       spread_rows(std::span(rows).first(end - begin), layer, kv_head, sequence.n_prompt + begin, sequence,
                   tiles[worker], scores[layer]);
       evaluators[worker].start(views[layer]->heads[kv_head], kv_head, begin);
-      evaluators[worker].evaluate(tiles[worker], nullptr, scores[layer],
-                                  std::span(last_needed).subspan(task * n_positions, n_positions));
+      evaluators[worker].evaluate(tiles[worker], nullptr, scores[layer], needed[task]);
     });
-    for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) sums.add_scores(layer, scores[layer]);
+    for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) sums.add_scores(layer, scores[layer], pool);
     progress(end);
   }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     if (metrics.recall) {
-      sums.add_needed(
-          layer, residency[layer],
-          std::span(last_needed).subspan(layer * sequence.n_kv_heads * n_positions, sequence.n_kv_heads * n_positions));
+      std::vector<NeededSteps> steps;
+      for (std::size_t h = 0; h < sequence.n_kv_heads; ++h) {
+        const std::size_t task = std::size_t{layer} * sequence.n_kv_heads + h;
+        steps.emplace_back(sequence.n_positions, std::span(needed).subspan(task, 1));
+        needed[task] = {};
+      }
+      sums.add_needed(layer, residency[layer], steps, pool);
     }
-    sums.finish_layer(layer);
+    sums.finish_layer(layer, pool);
   }
 }
 

@@ -1,8 +1,10 @@
 #include "replay/metric_sums.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "replay/turnover.h"
 
@@ -11,6 +13,7 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::uint32_t kBinGrain = 16;
+constexpr std::uint32_t kBlockColumns = 16;  // summed together by one thread
 
 std::uint32_t bin_width(std::uint32_t n_steps) {
   const std::uint32_t width = (n_steps + kMostBins - 1) / kMostBins;
@@ -18,15 +21,6 @@ std::uint32_t bin_width(std::uint32_t n_steps) {
 }
 
 }  // namespace
-
-double lowest_decile(std::vector<float> values) {
-  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const std::size_t n = (values.size() + 9) / 10;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n - 1), values.end());
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += values[i];
-  return sum / static_cast<double>(n);
-}
 
 MetricSums::MetricSums(const Sequence& sequence_in, const Sweep& sweep, const Metrics& metrics_in, bool with_bins)
     : sequence(sequence_in),
@@ -44,6 +38,7 @@ MetricSums::MetricSums(const Sequence& sequence_in, const Sweep& sweep, const Me
   step_mass.assign(steps, 0.0);
   step_unknown.assign(sequence.n_steps(), 0.0);
   step_resident.assign(steps, 0);
+  step_paged.assign(steps, 0);
   head_mass.assign(heads, 0.0);
   head_high.assign(heads, 0.0);
   outcome.assign(kv_heads, HeadOutcome{});
@@ -67,137 +62,205 @@ MetricSums::MetricSums(const Sequence& sequence_in, const Sweep& sweep, const Me
   }
 }
 
-void MetricSums::add_scores(std::uint32_t layer, LayerScores& scores) {
-  const std::uint32_t n = n_columns, group = sequence.group();
-  std::vector<float>& kv_mass = kv_step_mass_[layer];
-  kv_mass.resize(std::size_t{sequence.n_kv_heads} * sequence.n_steps() * n);
-  std::vector<double> bound(n);
+MetricSums::HeadSteps& MetricSums::head_steps(std::uint32_t layer) {
+  HeadSteps& steps = head_steps_[layer];
+  if (steps.mass.empty()) {
+    const std::size_t rows = std::size_t{sequence.n_kv_heads} * sequence.n_steps();
+    steps.mass.assign(rows * n_columns, 0.0F);
+    steps.error.assign(metrics.error ? rows * n_columns : 0, 0.0F);
+    steps.recall.assign(metrics.recall ? rows * n_columns : 0, 0.0F);
+    steps.output.assign(metrics.error ? rows : 0, 0.0F);
+  }
+  return steps;
+}
+
+// What is the same for all columns.
+void MetricSums::add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& steps) {
   for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
-    const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n;
+    float* const head_output_steps =
+        metrics.error ? steps.output.data() + std::size_t{q_head / sequence.group()} * sequence.n_steps() : nullptr;
     for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
-      const std::size_t at = std::size_t{step} * n;
-      const std::size_t bin_head = std::size_t{step / bin_steps} * sequence.n_layers * sequence.n_q_heads;
-      const std::size_t bin = (bin_head + std::size_t{layer} * sequence.n_q_heads + q_head) * n;
-      const float* const mass = scores.mass(q_head, step).data();
+      step_unknown[step] += scores.unknown(q_head, step);
+      if (!metrics.error) continue;
+      const float output = scores.square_output(q_head, step);
+      step_output[step] += output;
+      head_output_steps[step] += output;
+      if (!with_bins_) continue;
+      const std::size_t bin = std::size_t{step / bin_steps} * sequence.n_layers + layer;
+      bin_output[bin * sequence.n_q_heads + q_head] += output;
+    }
+  }
+}
+
+// Sums of one block of columns over the rows of one q_head, kept close while its steps go by.
+struct MetricSums::ColumnBlock {
+  using Sums = std::array<double, kBlockColumns>;
+  Sums mass{}, high{}, error{}, bound{}, output{}, recall{};
+  Sums bin_mass{}, bin_error{}, bin_recall{};
+};
+
+void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first,
+                             std::uint32_t n) {
+  const std::uint32_t group = sequence.group();
+  const float share = 1.0F / static_cast<float>(group);
+  const auto add = [n, first](std::vector<double>& to, std::size_t row_start, const ColumnBlock::Sums& from) {
+    for (std::uint32_t c = 0; c < n; ++c) to[row_start + first + c] += from[c];
+  };
+  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+    ColumnBlock block;
+    for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
+      const std::size_t at = std::size_t{step} * n_columns + first;
+      const std::size_t kv_at = (std::size_t{q_head / group} * sequence.n_steps() + step) * n_columns + first;
+      ColumnBlock::Sums counted;
+      for (std::uint32_t c = 0; c < n; ++c) counted[c] = step >= counted_from[first + c] ? 1.0 : 0.0;
+
+      const float* const mass = scores.mass(q_head, step).data() + first;
       const float unknown = scores.unknown(q_head, step);
-      step_unknown[step] += unknown;
-      float* const kv = kv_mass.data() + (std::size_t{q_head / group} * sequence.n_steps() + step) * n;
-      const float share = 1.0F / static_cast<float>(group);
       for (std::uint32_t c = 0; c < n; ++c) {
-        const double counted = step >= counted_from[c] ? 1.0 : 0.0;
         step_mass[at + c] += mass[c];
-        head_mass[head + c] += counted * mass[c];
-        head_high[head + c] += counted * std::min(1.0, double{mass[c]} + unknown);
-        kv[c] += mass[c] * share;
-      }
-      if (with_bins_) {
-        for (std::uint32_t c = 0; c < n; ++c) bin_mass[bin + c] += mass[c];
+        block.mass[c] += counted[c] * mass[c];
+        block.high[c] += counted[c] * std::min(1.0, double{mass[c]} + unknown);
+        block.bin_mass[c] += mass[c];
+        steps.mass[kv_at + c] += mass[c] * share;
       }
       if (metrics.error) {
-        const float* const error = scores.square_error(q_head, step).data();
+        const float* const error = scores.square_error(q_head, step).data() + first;
         const double output = scores.square_output(q_head, step), value = scores.max_value(q_head, step);
-        step_output[step] += output;
         for (std::uint32_t c = 0; c < n; ++c) {
-          const double counted = step >= counted_from[c] ? 1.0 : 0.0;
           const double limit = 2 * std::max(0.0, 1.0 - mass[c]) * value;
           step_error[at + c] += error[c];
           step_bound[at + c] += limit * limit;
-          head_error[head + c] += counted * error[c];
-          head_bound[head + c] += counted * limit * limit;
-          head_output[head + c] += counted * output;
-        }
-        if (with_bins_) {
-          for (std::uint32_t c = 0; c < n; ++c) bin_error[bin + c] += error[c];
-          bin_output[bin / n] += output;
+          block.error[c] += counted[c] * error[c];
+          block.bound[c] += counted[c] * limit * limit;
+          block.output[c] += counted[c] * output;
+          block.bin_error[c] += error[c];
+          steps.error[kv_at + c] += error[c];
         }
       }
       if (metrics.recall) {
-        const float* const recall = scores.recall(q_head, step).data();
+        const float* const recall = scores.recall(q_head, step).data() + first;
         for (std::uint32_t c = 0; c < n; ++c) {
           step_recall[at + c] += recall[c];
-          head_recall[head + c] += step >= counted_from[c] ? recall[c] : 0.0;
-        }
-        if (with_bins_) {
-          for (std::uint32_t c = 0; c < n; ++c) bin_recall[bin + c] += recall[c];
+          block.recall[c] += counted[c] * recall[c];
+          block.bin_recall[c] += recall[c];
+          steps.recall[kv_at + c] += recall[c] * share;
         }
       }
+      if (with_bins_ && ((step + 1) % bin_steps == 0 || step + 1 == scores.end())) {
+        const std::size_t bin_layer = std::size_t{step / bin_steps} * sequence.n_layers + layer;
+        const std::size_t bin = (bin_layer * sequence.n_q_heads + q_head) * n_columns;
+        add(bin_mass, bin, std::exchange(block.bin_mass, {}));
+        if (metrics.error) add(bin_error, bin, std::exchange(block.bin_error, {}));
+        if (metrics.recall) add(bin_recall, bin, std::exchange(block.bin_recall, {}));
+      }
     }
+    const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns;
+    add(head_mass, head, block.mass);
+    add(head_high, head, block.high);
+    if (metrics.error) {
+      add(head_error, head, block.error);
+      add(head_bound, head, block.bound);
+      add(head_output, head, block.output);
+    }
+    if (metrics.recall) add(head_recall, head, block.recall);
+  }
+}
+
+void MetricSums::add_scores(std::uint32_t layer, LayerScores& scores, kernels::ThreadPool& pool) {
+  HeadSteps& steps = head_steps(layer);
+  const std::uint32_t n_blocks = (n_columns + kBlockColumns - 1) / kBlockColumns;
+  pool.parallel_for(std::size_t{n_blocks} + 1, [&](std::size_t task, unsigned) {
+    if (task == n_blocks) return add_rows(layer, scores, steps);
+    const auto first = static_cast<std::uint32_t>(task) * kBlockColumns;
+    add_columns(layer, scores, steps, first, std::min(kBlockColumns, n_columns - first));
+  });
+}
+
+void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
+                                      std::span<const std::uint32_t> counts) {
+  const std::uint32_t n_steps = sequence.n_steps();
+  for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
+    const std::span<const std::uint32_t> resident = counts.subspan(std::size_t{h} * n_steps, n_steps);
+    for (std::uint32_t s = 0; s < n_steps; ++s) {
+      step_resident[std::size_t{s} * n_columns + column] += resident[s];
+      step_paged[std::size_t{s} * n_columns + column] += in_pages(resident[s], metrics.page);
+    }
+    if (with_bins_) {
+      const std::size_t head = std::size_t{layer} * sequence.n_kv_heads + h;
+      const std::size_t n_heads = std::size_t{sequence.n_layers} * sequence.n_kv_heads;
+      for (std::uint32_t s = 0; s < n_steps; ++s) {
+        const std::uint32_t bin = s / bin_steps;
+        const std::size_t at = (std::size_t{bin} * n_heads + head) * n_columns + column;
+        bin_resident[at] += static_cast<float>(resident[s]) / static_cast<float>(bin_size(bin));
+        bin_resident_peak[at] = std::max(bin_resident_peak[at], static_cast<float>(resident[s]));
+      }
+    }
+    HeadOutcome& out = outcome[outcome_index(layer, h, column)];
+    const BudgetHistory budgets{found.refresh_step, found.budget.empty() ? nullptr : found.budget.data() + h,
+                                sequence.n_kv_heads};
+    out.held = held_entries(resident, budgets, sequence.n_prompt, counted_from[column], metrics.page);
+    const Turnover turnover = head_turnover(
+        std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions), sequence);
+    out.churn = turnover.churn;
+    out.jaccard = turnover.jaccard;
   }
 }
 
 void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
-                               std::span<const std::vector<std::uint32_t>> counts) {
-  const std::uint32_t n_steps = sequence.n_steps();
-  for (std::uint32_t column = 0; column < n_columns; ++column) {
-    const std::uint32_t n_simulations = sweep_.n_simulations();
+                               std::span<const std::vector<std::uint32_t>> counts, kernels::ThreadPool& pool) {
+  const std::uint32_t n_simulations = sweep_.n_simulations();
+  pool.parallel_for(n_columns, [&](std::size_t task, unsigned) {
+    const auto column = static_cast<std::uint32_t>(task);
     const std::uint32_t source =
         column < n_simulations ? column
                                : sweep_.configurations[sweep_.ceilings[column - n_simulations]].simulations.front();
-    const LayerResidency& found = residency[source];
-    for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
-      const std::uint32_t* const resident = counts[source].data() + std::size_t{h} * n_steps;
-      const std::size_t head = std::size_t{layer} * sequence.n_kv_heads + h;
-      HeadOutcome& out = outcome[head * n_columns + column];
-      std::uint64_t total = 0;
-      double requested = 0;
-      std::size_t change = 0;  // budget in force during a step: the latest change before it
-      for (std::uint32_t s = 0; s < n_steps; ++s) {
-        while (change + 1 < found.refresh_step.size() &&
-               found.refresh_step[change + 1] < static_cast<std::int32_t>(s)) {
-          ++change;
-        }
-        step_resident[std::size_t{s} * n_columns + column] += resident[s];
-        if (with_bins_) {
-          const std::uint32_t bin = s / bin_steps;
-          const std::size_t at =
-              (std::size_t{bin} * sequence.n_layers * sequence.n_kv_heads + head) * n_columns + column;
-          bin_resident[at] += static_cast<float>(resident[s]) / static_cast<float>(bin_size(bin));
-          bin_resident_peak[at] = std::max(bin_resident_peak[at], static_cast<float>(resident[s]));
-        }
-        if (s < counted_from[column]) continue;
-        total += resident[s];
-        out.realised_peak = std::max(out.realised_peak, resident[s]);
-        requested += found.budget.empty() ? resident[s] : found.budget[change * sequence.n_kv_heads + h];
-      }
-      const double n = n_counted(column);
-      out.realised_mean = n > 0 ? static_cast<double>(total) / n : std::numeric_limits<double>::quiet_NaN();
-      out.requested = n > 0 ? requested / n : std::numeric_limits<double>::quiet_NaN();
-      const Turnover turnover = head_turnover(
-          std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions), sequence);
-      out.churn = turnover.churn;
-      out.jaccard = turnover.jaccard;
-    }
-  }
+    add_column_residency(layer, column, residency[source], counts[source]);
+  });
 }
 
 void MetricSums::add_needed(std::uint32_t layer, std::span<const LayerResidency> residency,
-                            std::span<const std::int32_t> last_needed) {
-  for (std::uint32_t column = 0; column < sweep_.n_simulations(); ++column) {
+                            std::span<const NeededSteps> needed, kernels::ThreadPool& pool) {
+  pool.parallel_for(sweep_.n_simulations(), [&](std::size_t task, unsigned) {
+    const auto column = static_cast<std::uint32_t>(task);
     for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
-      std::uint32_t needed = 0;
-      for (std::size_t i = std::size_t{h} * sequence.n_positions; i < std::size_t{h + 1} * sequence.n_positions; ++i) {
-        needed += residency[column].evicted_at[i] <= last_needed[i] ? 1U : 0U;
-      }
-      outcome[(std::size_t{layer} * sequence.n_kv_heads + h) * n_columns + column].needed = needed;
+      const std::span<const std::int32_t> evicted_at(residency[column].evicted_at);
+      outcome[outcome_index(layer, h, column)].needed =
+          needed[h].after(evicted_at.subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions));
     }
-  }
+  });
 }
 
-void MetricSums::finish_layer(std::uint32_t layer) {
-  const std::vector<float> mass = std::move(kv_step_mass_[layer]);
-  kv_step_mass_.erase(layer);
+void MetricSums::finish_layer(std::uint32_t layer, kernels::ThreadPool& pool) {
+  const HeadSteps steps = std::move(head_steps_[layer]);
+  head_steps_.erase(layer);
   const std::uint32_t n_steps = sequence.n_steps();
-  std::vector<float> counted;
-  for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
-    for (std::uint32_t c = 0; c < n_columns; ++c) {
-      counted.clear();
-      for (std::uint32_t s = counted_from[c]; s < n_steps; ++s) {
-        counted.push_back(mass[(std::size_t{h} * n_steps + s) * n_columns + c]);
+  pool.parallel_for(std::size_t{sequence.n_kv_heads} * n_columns, [&](std::size_t task, unsigned) {
+    const auto h = static_cast<std::uint32_t>(task / n_columns);
+    const auto column = static_cast<std::uint32_t>(task % n_columns);
+    const std::uint32_t first = std::min(counted_from[column], n_steps);
+    HeadOutcome& out = outcome[outcome_index(layer, h, column)];
+    std::vector<float> line(n_steps - first);
+    const auto gather = [&](const std::vector<float>& from) {
+      for (std::uint32_t s = first; s < n_steps; ++s) {
+        line[s - first] = from[(std::size_t{h} * n_steps + s) * n_columns + column];
       }
-      outcome[(std::size_t{layer} * sequence.n_kv_heads + h) * n_columns + c].worst_decile =
-          static_cast<float>(lowest_decile(counted));
+    };
+    gather(steps.mass);
+    out.mass = worst_steps(line, first, Worst::lowest);
+    out.drops = count_drops(line);
+    if (metrics.error) {
+      gather(steps.error);
+      for (std::uint32_t s = first; s < n_steps; ++s) {
+        const float output = steps.output[std::size_t{h} * n_steps + s];
+        line[s - first] = output > 0 ? std::sqrt(line[s - first] / output) : std::numeric_limits<float>::quiet_NaN();
+      }
+      out.error = worst_steps(line, first, Worst::highest);
     }
-  }
+    if (metrics.recall) {
+      gather(steps.recall);
+      out.recall = worst_steps(line, first, Worst::lowest);
+    }
+  });
 }
 
 }  // namespace kvwave::replay

@@ -7,7 +7,11 @@
 #include <span>
 #include <vector>
 
+#include "kernels/thread_pool.h"
+#include "replay/held_entries.h"
+#include "replay/needed_positions.h"
 #include "replay/simulate.h"
+#include "replay/step_figures.h"
 #include "replay/sweep.h"
 #include "replay/tile_scores.h"
 
@@ -17,13 +21,12 @@ inline constexpr std::uint32_t kMostBins = 128;
 
 /// What a KV head of a column came to; index [layer][kv_head][column].
 struct HeadOutcome {
-  double requested = 0;      ///< budget in force, mean over counted steps
-  double realised_mean = 0;  ///< entries that attention reads, mean over counted steps
-  std::uint32_t realised_peak = 0;
-  float worst_decile = 0;    ///< mean of the lowest tenth of the counted steps' retained mass
-  std::uint32_t needed = 0;  ///< positions that got more than kNeededShare of a row after their eviction
-  float churn = 0;           ///< share of residents that an eviction drops, mean over evictions; NaN without one
-  float jaccard = 0;         ///< overlap of what two successive evictions leave; NaN with fewer than two
+  HeldEntries held;
+  NeededAfterEviction needed;
+  WorstSteps mass, error, recall;  ///< lowest retained mass, largest output error, lowest recall of the counted steps
+  Drops drops;                     ///< of retained mass over the counted steps
+  float churn = 0;                 ///< share of residents that an eviction drops, mean over evictions; NaN without one
+  float jaccard = 0;               ///< overlap of what two successive evictions leave; NaN with fewer than two
 };
 
 class MetricSums {
@@ -31,16 +34,18 @@ class MetricSums {
   /// `with_bins`: keep sums per step bin (for results.h5).
   MetricSums(const Sequence& sequence, const Sweep& sweep, const Metrics& metrics, bool with_bins);
 
+  // Each call splits its work over the threads of `pool` by column, so that sums do not depend on their number.
+
   /// Adds the figures of `scores` (steps [begin, end) of one layer). Steps of a layer must come in order.
-  void add_scores(std::uint32_t layer, LayerScores& scores);
+  void add_scores(std::uint32_t layer, LayerScores& scores, kernels::ThreadPool& pool);
   /// Adds what phase 1 found: [n_simulations] residencies, and their resident_counts().
   void add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
-                     std::span<const std::vector<std::uint32_t>> counts);
-  /// last_needed: [Hkv, P] latest step in which the position was needed, -1 = never.
-  void add_needed(std::uint32_t layer, std::span<const LayerResidency> residency,
-                  std::span<const std::int32_t> last_needed);
+                     std::span<const std::vector<std::uint32_t>> counts, kernels::ThreadPool& pool);
+  /// needed: [Hkv].
+  void add_needed(std::uint32_t layer, std::span<const LayerResidency> residency, std::span<const NeededSteps> needed,
+                  kernels::ThreadPool& pool);
   /// All scores of the layer are in: forms what needs them all.
-  void finish_layer(std::uint32_t layer);
+  void finish_layer(std::uint32_t layer, kernels::ThreadPool& pool);
 
   // Read by summary and results; NAME[...] shows the index order.
   const Sequence sequence;
@@ -49,7 +54,7 @@ class MetricSums {
   std::vector<std::uint32_t> counted_from;                             // [column]
   std::vector<double> step_mass, step_error, step_bound, step_recall;  // [step][column] sums over layers and q_heads
   std::vector<double> step_output, step_unknown;                       // [step]
-  std::vector<std::uint64_t> step_resident;                            // [step][column] sum over layers and KV heads
+  std::vector<std::uint64_t> step_resident, step_paged;                // [step][column] sums over layers and KV heads
   std::vector<double> head_mass, head_error, head_bound, head_recall, head_output, head_high;  // [l][hq][column]
   std::vector<HeadOutcome> outcome;                     // [layer][kv_head][column]
   std::vector<double> bin_mass, bin_error, bin_recall;  // [bin][layer][q_head][column]
@@ -62,12 +67,24 @@ class MetricSums {
   std::uint32_t bin_size(std::uint32_t bin) const { return std::min(bin_steps, sequence.n_steps() - bin * bin_steps); }
 
  private:
+  // One layer's figures of each KV head and step, until finish_layer(): [Hkv][step][column], outputs [Hkv][step].
+  struct HeadSteps {
+    std::vector<float> mass, error, recall, output;
+  };
+  struct ColumnBlock;
+
+  HeadSteps& head_steps(std::uint32_t layer);
+  void add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& steps);
+  void add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first, std::uint32_t n);
+  void add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
+                            std::span<const std::uint32_t> counts);
+  std::size_t outcome_index(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t column) const {
+    return (std::size_t{layer} * sequence.n_kv_heads + kv_head) * n_columns + column;
+  }
+
   const Sweep& sweep_;
   bool with_bins_;
-  std::map<std::uint32_t, std::vector<float>> kv_step_mass_;  // layer -> [Hkv][step][column], until finish_layer()
+  std::map<std::uint32_t, HeadSteps> head_steps_;  // by layer
 };
-
-/// Mean of the lowest tenth (at least one) of the values; NaN when there are none.
-double lowest_decile(std::vector<float> values);
 
 }  // namespace kvwave::replay

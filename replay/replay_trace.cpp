@@ -60,6 +60,7 @@ void require_rows(const traces::TraceReader& trace, const std::string& strategy)
 
 void replay_layers_on_device(const traces::TraceReader& trace, std::span<const std::uint32_t> clairvoyant,
                              std::uint64_t trace_key, const Metrics& metrics, const ReplayOptions& options,
+                             kernels::ThreadPool& pool,
                              const std::function<void(std::uint64_t, std::uint64_t)>& progress, TraceReplay& replay) {
   const Sequence& sequence = replay.sequence;
   DeviceReplay device(trace, sequence, options.device.index, options.read_ahead);
@@ -71,7 +72,7 @@ void replay_layers_on_device(const traces::TraceReader& trace, std::span<const s
     std::vector<LayerResidency> residency = device.simulate(replay.sweep, clairvoyant, trace_key);
     replay.simulate_seconds += seconds_since(start);
     start = Clock::now();
-    device.evaluate(replay.sweep, residency, metrics, *replay.sums);
+    device.evaluate(replay.sweep, residency, metrics, pool, *replay.sums);
     replay.evaluate_seconds += seconds_since(start);
     if (options.keep_details) replay.residency.push_back(std::move(residency));
   }
@@ -139,7 +140,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     return replay;
   }
   if (options.device.is_cuda()) {
-    replay_layers_on_device(trace, wanted, trace_key, metrics, options, progress, *replay);
+    replay_layers_on_device(trace, wanted, trace_key, metrics, options, pool, progress, *replay);
     return replay;
   }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {

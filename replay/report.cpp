@@ -26,6 +26,8 @@ ReportLine average(const std::vector<ReportTrace>& traces, std::size_t configura
   for (const ReportTrace& trace : traces) line.n_counted += trace.summaries[configuration].n_counted;
   for (const FigureColumn& column : figure_table()) {
     const auto figure = column.value;
+    // Step numbers of different traces have no mean.
+    if (figure == &Figures::worst_step_at && traces.size() > 1) continue;
     double sum = 0, square = 0;
     std::size_t n = 0;
     for (const ReportTrace& trace : traces) {
@@ -63,8 +65,8 @@ void finish_report(Report& report) {
     line.in_sample = configuration.uses_profile && report.profile && report.profile->in_sample;
     if (configuration.kind != ConfigurationKind::destructive) continue;
     const Figures& baseline = report.lines[configuration.baseline].mean;
-    line.unequal_mean = unequal(line.mean.realised_mean, baseline.realised_mean);
-    line.unequal_peak = unequal(line.mean.realised_peak, baseline.realised_peak);
+    line.unequal_mean = unequal(line.mean.paged_mean, baseline.paged_mean);
+    line.unequal_peak = unequal(line.mean.paged_peak, baseline.paged_peak);
   }
   report.stored_rows = false;
   for (const ReportTrace& trace : report.traces) report.stored_rows |= trace.replay->stored_rows;

@@ -36,7 +36,9 @@ std::string report_csv(const Report& report) {
   };
   fmt::format_to(to, "trace,strategy,budget,layer,kv_head");
   for (const FigureColumn& column : figure_table()) fmt::format_to(to, ",{}", column.name);
-  fmt::format_to(to, ",kind,control,counted_steps\n");
+  fmt::format_to(to,
+                 ",kind,control,counted_steps,layer_output_error,layer_output_error_bound,layer_budget_gini,"
+                 "unequal_realised_mean,unequal_realised_peak\n");
   for (const ReportTrace& trace : report.traces) {
     for (std::size_t c = 0; c < report.configurations.size(); ++c) {
       const Configuration& configuration = report.configurations[c];
@@ -47,8 +49,11 @@ std::string report_csv(const Report& report) {
         const Figures& figures = trace.summaries[c].kv_heads[head];
         fmt::format_to(to, "{},{},{}", prefix, head / n_kv_heads, head % n_kv_heads);
         for (const FigureColumn& column : figure_table()) number(figures.*column.value);
-        fmt::format_to(to, ",{},{},{}\n", to_string(configuration.kind), configuration.control ? 1 : 0,
+        fmt::format_to(to, ",{},{},{}", to_string(configuration.kind), configuration.control ? 1 : 0,
                        trace.summaries[c].n_counted);
+        const Figures& layer = trace.summaries[c].layers[head / n_kv_heads];
+        for (const double value : {layer.output_error, layer.output_error_bound, layer.budget_gini}) number(value);
+        fmt::format_to(to, ",{},{}\n", report.lines[c].unequal_mean ? 1 : 0, report.lines[c].unequal_peak ? 1 : 0);
       }
     }
   }

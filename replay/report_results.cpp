@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/figure_table.h"
 #include "traces/array_file.h"
 #include "traces/command_line.h"
 
@@ -30,6 +31,7 @@ class ResultsFile {
       trace_ = &report_.traces[t];
       for (std::uint32_t c = 0; c < n_configurations(); ++c) residency(c);
       metrics();
+      figures();
       trace_attributes();
     }
     root_attributes();
@@ -41,7 +43,11 @@ class ResultsFile {
 
   void configurations() {
     std::vector<std::string> strategy, full_text, kind;
-    std::vector<std::int32_t> budget, control, baseline;
+    std::vector<std::int32_t> budget, control, baseline, unequal_mean, unequal_peak;
+    for (const ReportLine& line : report_.lines) {
+      unequal_mean.push_back(line.unequal_mean ? 1 : 0);
+      unequal_peak.push_back(line.unequal_peak ? 1 : 0);
+    }
     for (const Configuration& configuration : report_.configurations) {
       strategy.push_back(configuration.strategy);
       full_text.push_back(configuration.full_text);
@@ -57,6 +63,8 @@ class ResultsFile {
     file_.write("/config/budget", shape, std::span<const std::int32_t>(budget));
     file_.write("/config/control", shape, std::span<const std::int32_t>(control));
     file_.write("/config/baseline", shape, std::span<const std::int32_t>(baseline));
+    file_.write("/config/unequal_realised_mean", shape, std::span<const std::int32_t>(unequal_mean));
+    file_.write("/config/unequal_realised_peak", shape, std::span<const std::int32_t>(unequal_peak));
   }
 
   void residency(std::uint32_t c) {
@@ -120,6 +128,30 @@ class ResultsFile {
       error_metric("output_error", sums.step_error, sums.head_error, &sums.bin_error);
       error_metric("output_error_bound", sums.step_bound, sums.head_bound, nullptr);
     }
+  }
+
+  // Every figure of the summaries: of the configuration, its layers and its KV heads.
+  void figures() {
+    const Sequence& sequence = trace_->replay->sequence;
+    const std::uint64_t n = n_configurations(), layers = sequence.n_layers, kv_heads = sequence.n_kv_heads;
+    for (const FigureColumn& figure : figure_table()) {
+      std::vector<double> total;
+      std::vector<float> layer, kv_head;
+      for (const ConfigurationSummary& summary : trace_->summaries) {
+        total.push_back(summary.total.*figure.value);
+        for (const Figures& one : summary.layers) layer.push_back(static_cast<float>(one.*figure.value));
+        for (const Figures& one : summary.kv_heads) kv_head.push_back(static_cast<float>(one.*figure.value));
+      }
+      const std::string name(figure.name);
+      file_.write(prefix_ + "/figure/" + name, Shape{n}, std::span<const double>(total));
+      if (any(layer)) file_.write(prefix_ + "/layer/" + name, Shape{n, layers}, std::span<const float>(layer));
+      if (!any(kv_head)) continue;
+      file_.write(prefix_ + "/kv_head/" + name, Shape{n, layers, kv_heads}, std::span<const float>(kv_head));
+    }
+  }
+
+  static bool any(const std::vector<float>& values) {
+    return std::any_of(values.begin(), values.end(), [](float x) { return !std::isnan(x); });
   }
 
   // Values of one metric, [C] outermost; `mean_of` forms one value from the columns of a configuration.

@@ -16,7 +16,7 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::size_t kColumns = 100;
-constexpr std::size_t kNameColumns = 32;
+constexpr std::size_t kNameColumns = 28;
 
 class Table {
  public:
@@ -83,6 +83,13 @@ class Table {
     return std::isnan(value) ? fmt::format("{:>{}}", "-", width) : fmt::format("{:>{}.{}f}", value, width, digits);
   }
 
+  // A place far outside the scale says only that the scale is short.
+  static std::string place(double value) {
+    if (value >= 100) return fmt::format("{:>7}", ">99");
+    if (value <= -100) return fmt::format("{:>7}", "<-99");
+    return number(value, 7, 2);
+  }
+
   void row(std::size_t index) {
     const Configuration& configuration = report_.configurations[index];
     const ReportLine& line = report_.lines[index];
@@ -95,9 +102,10 @@ class Table {
       print("  {}\n", name);
       name.clear();
     }
-    print("  {:<{}}{}{}{}{}{}{}{:>10} {}\n", name, kNameColumns, number(line.mean.retained_mass, 7, 4),
-          number(line.mean.worst_decile, 8, 4), number(line.mean.output_error, 8, 4), number(line.mean.recall, 8, 3),
-          number(line.mean.realised_mean, 8, 1), number(line.mean.realised_peak, 8, 1),
+    print("  {:<{}}{}{}{}{}{}{}{}{}{:>9} {}\n", name, kNameColumns, number(line.mean.retained_mass, 7, 4),
+          number(line.mean.worst_decile, 7, 4), number(line.mean.output_error, 7, 4), number(line.mean.recall, 6, 3),
+          place(line.mean.place_oracle), place(line.mean.place_ceiling), number(line.mean.realised_mean, 8, 1),
+          number(line.mean.realised_peak, 8, 1),
           std::isnan(line.mean.bytes_peak)
               ? "-"
               : traces::human_bytes(static_cast<std::uint64_t>(std::llround(line.mean.bytes_peak))),
@@ -122,8 +130,8 @@ class Table {
     std::stable_sort(strategies.begin(), strategies.end(), best_first);
     std::stable_sort(controls.begin(), controls.end(), best_first);
     const std::string title = fmt::format("budget {} ({} steps)", budget, counted);
-    print("\n{:<{}}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>10}\n", title, kNameColumns + 2, "mass", "worst", "error", "recall",
-          "entries", "peak", "memory");
+    print("\n{:<{}}{:>7}{:>7}{:>7}{:>6}{:>7}{:>7}{:>8}{:>8}{:>9}\n", title, kNameColumns + 2, "mass", "worst", "error",
+          "top32", "oracle", "ceil", "entries", "peak", "memory");
     for (const std::size_t c : strategies) row(c);
     if (!controls.empty()) print("  controls\n");
     for (const std::size_t c : controls) row(c);
@@ -133,10 +141,9 @@ class Table {
     print("\n");
     paragraph(
         "mass: share of full attention on what is still held (mean over counted steps, layers, heads); worst: its "
-        "worst "
-        "tenth of steps; error: |o_S - o| / |o| of the attention output, pooled; recall: of each row's top 32; "
-        "entries, "
-        "peak: KV entries read per KV head, mean and largest; memory: K and V of the peak, all layers. "
+        "worst tenth of steps; error: |o_S - o| / |o| of the attention output, pooled; top32: recall of each row's "
+        "top 32; oracle, ceil: where mass stands between the random control (0) and the oracle, the ceiling (1); "
+        "entries, peak: KV entries read per KV head, mean and largest; memory: K and V of the peak, all layers. "
         "replay/METRICS.md defines each.",
         2);
     bool unequal_mean = false, unequal_peak = false;

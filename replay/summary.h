@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "replay/metric_sums.h"
@@ -9,23 +10,42 @@
 
 namespace kvwave::replay {
 
-/// Of a configuration, or of one of its KV heads. NaN where there is nothing to average or it was not asked for.
+inline constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
+
+/// Of a configuration, of one of its layers, or of one of its KV heads. NaN where there is nothing to average, it was
+/// not asked for, or the figure does not exist at that level.
 struct Figures {
-  double requested = 0;                   ///< budget in force, entries per KV head
-  double realised_mean = 0;               ///< entries that attention reads per KV head
-  double realised_peak = 0;               ///< of a configuration: peak of all KV heads together, per KV head
-  double bytes_mean = 0, bytes_peak = 0;  ///< keys and values of those entries, summed over what the figure covers
-  double retained_mass = 0;               ///< certified lower bound when rows are truncated, exact otherwise
-  double retained_mass_hi = 0;            ///< upper bound; equal to retained_mass for exact rows
-  double worst_decile = 0;                ///< retained mass of the worst tenth of the steps
-  double output_error = 0, output_error_bound = 0;
-  double recall = 0;
-  double needed_after_eviction = 0;  ///< positions; of a configuration: mean per KV head
-  double churn = 0, jaccard = 0;
+  double requested = kNoFigure;        ///< budget in force, entries per KV head
+  double realised_mean = kNoFigure;    ///< entries that attention reads per KV head
+  double realised_steady = kNoFigure;  ///< entries left by an eviction
+  double realised_peak = kNoFigure;    ///< of a configuration: peak of all KV heads together, per KV head
+  double paged_mean = kNoFigure, paged_steady = kNoFigure, paged_peak = kNoFigure;  ///< the same in whole pages
+  /// Keys and values of the paged entries, summed over what the figure covers.
+  double bytes_mean = kNoFigure, bytes_steady = kNoFigure, bytes_peak = kNoFigure;
+  double budget_gini = kNoFigure;  ///< inequality of `requested` over the KV heads; configuration and layer only
+
+  double retained_mass = kNoFigure;     ///< certified lower bound when rows are truncated, exact otherwise
+  double retained_mass_hi = kNoFigure;  ///< upper bound; equal to retained_mass for exact rows
+  double worst_decile = kNoFigure, worst_step = kNoFigure;  ///< retained mass of the worst tenth, of the worst step
+  double worst_step_at = kNoFigure;                         ///< which decode step that was; one trace only
+  double output_error = kNoFigure, output_error_bound = kNoFigure;  ///< of a layer: over its concatenated heads
+  double output_error_worst_decile = kNoFigure, output_error_worst_step = kNoFigure;
+  double recall = kNoFigure, recall_worst_decile = kNoFigure, recall_worst_step = kNoFigure;
+
+  double needed_after_eviction = kNoFigure;  ///< positions; of a configuration: mean per KV head
+  double needed_first_step = kNoFigure;      ///< first decode step in which one was; of a configuration: the earliest
+  double churn = kNoFigure, jaccard = kNoFigure;
+  double time_to_recover = kNoFigure;  ///< steps below kRecoveryLevel per drop
+  double drops = kNoFigure;            ///< drops below kRecoveryLevel, per KV head
+  double below_share = kNoFigure;      ///< of the counted steps
+
+  double place_oracle = kNoFigure;   ///< retained mass between the random control (0) and the oracle (1)
+  double place_ceiling = kNoFigure;  ///< the same between random (0) and the ceiling (1)
 };
 
 struct ConfigurationSummary {
   Figures total;
+  std::vector<Figures> layers;    ///< [L]
   std::vector<Figures> kv_heads;  ///< [L, Hkv]
   std::uint32_t n_counted = 0;    ///< steps the figures average over
 };

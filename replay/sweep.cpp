@@ -58,10 +58,21 @@ class SweepBuilder {
     configuration.budget = budget;
     configuration.kind = ConfigurationKind::ceiling;
     configuration.control = control;
+    configuration.role = ConfigurationRole::ceiling;
     if (known(configuration)) return;
     configuration.simulations.push_back(simulate(control_like("streaming", family), budget));
     sweep_.ceilings.push_back(static_cast<std::uint32_t>(sweep_.configurations.size()));
     sweep_.configurations.push_back(std::move(configuration));
+  }
+
+  // Marks the random and the clairvoyant strategy that share the family's trigger, window and prompt rule.
+  void set_roles(const alloc::Component& family) {
+    const std::string random = control_like("random", family).full_text();
+    const std::string oracle = control_like("oracle", family).full_text();
+    for (Configuration& configuration : sweep_.configurations) {
+      if (configuration.full_text == random) configuration.role = ConfigurationRole::random;
+      if (configuration.full_text == oracle) configuration.role = ConfigurationRole::oracle;
+    }
   }
 
   Sweep finish() {
@@ -246,6 +257,7 @@ Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::sp
     builder.add(control_like("streaming", family), budget, true);
     builder.add(control_like("random", family), budget, true);
   }
+  builder.set_roles(family);
   return builder.finish();
 }
 

@@ -44,6 +44,9 @@ enum class ConfigurationKind {
   ceiling       ///< per row the top-k of the full row: no cache can do it, nothing is freed
 };
 
+/// What a configuration is for the scale on which others are placed.
+enum class ConfigurationRole { none, random, oracle, ceiling };
+
 /// The word written to results: "destructive", or "selection" for what frees nothing (the full cache, the ceiling).
 std::string_view to_string(ConfigurationKind kind);
 
@@ -54,6 +57,7 @@ struct Configuration {
   std::uint32_t budget = 0;
   ConfigurationKind kind = ConfigurationKind::destructive;
   bool control = false;
+  ConfigurationRole role = ConfigurationRole::none;  ///< also when a control was asked for by name
   bool uses_profile = false;
   std::vector<std::uint32_t> simulations;  ///< indices into Sweep; for the ceiling the one whose counts it follows
   std::uint32_t baseline = 0;              ///< configuration that memory is compared with, at the same budget

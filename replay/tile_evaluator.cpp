@@ -18,6 +18,9 @@ using kernels::kWordConfigs;
 // digits that the division by the mass then magnifies.
 constexpr float kLeastMassForDifference = 0.25F;
 
+// Rows that must share their words before lists of positions are made for them.
+constexpr std::uint32_t kLeastRowsForLists = 4;
+
 float inverse_or_zero(float mass) {
   return mass > 0 ? 1.0F / mass : 0.0F;
 }
@@ -33,10 +36,14 @@ void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head,
 }
 
 void TileEvaluator::evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
-                             std::span<std::int32_t> last_needed) {
+                             std::vector<NeededEvent>& needed) {
+  fixed_.resize(tile.prob.size());
+  kernels::to_fixed(tile.prob, kernels::kFixedOne, fixed_);
+  all_.resize(tile.shape.n_positions);
+  std::iota(all_.begin(), all_.end(), 0U);
   if (metrics_.recall) {
     mark_recall(tile);
-    find_needed(tile, last_needed);
+    find_needed(tile, needed);
   }
   if (metrics_.error) full_output(tile, *tensors, scores);
   for (std::size_t g = 0; g < groups_.size(); ++g) measure_group(tile, g, tensors, scores);
@@ -52,30 +59,30 @@ void TileEvaluator::mark_recall(const ProbabilityTile& tile) {
   marked_.resize(tile.prob.size());
   kernels::kth_largest(tile.shape, tile.prob, k_, value_, n_greater_);
   kernels::mark_largest(tile.shape, tile.prob, k_, value_, n_greater_, marked_);
+  fixed_marks_.resize(marked_.size());
+  kernels::to_fixed(marked_, 1.0F, fixed_marks_);
 }
 
-void TileEvaluator::find_needed(const ProbabilityTile& tile, std::span<std::int32_t> last_needed) const {
-  const auto first_step = static_cast<std::int32_t>(tile.first_position - sequence_.n_prompt);
+void TileEvaluator::find_needed(const ProbabilityTile& tile, std::vector<NeededEvent>& needed) const {
+  const std::uint32_t first_step = tile.first_position - sequence_.n_prompt;
   constexpr auto limit = std::bit_cast<std::int32_t>(kNeededShare);
-  std::vector<std::int32_t> step(tile.used_lanes());
-  for (std::uint32_t lane = 0; lane < step.size(); ++lane) {
-    step[lane] = first_step + static_cast<std::int32_t>(lane / tile.group);
-  }
   for (std::uint32_t i = 0; i < tile.shape.n_positions; ++i) {
     const float* const line = tile.prob.data() + std::size_t{i} * tile.shape.n_lanes;
-    std::int32_t latest = last_needed[i];
-    for (std::size_t lane = 0; lane < step.size(); ++lane) {
-      // Non-negative floats order as their bits do, and whole numbers vectorise.
-      latest = std::max(latest, std::bit_cast<std::int32_t>(line[lane]) > limit ? step[lane] : -1);
+    std::int32_t most = 0;  // non-negative floats order as their bits do, and whole numbers vectorise
+    for (std::uint32_t lane = 0; lane < tile.shape.n_lanes; ++lane) {
+      most = std::max(most, std::bit_cast<std::int32_t>(line[lane]));
     }
-    last_needed[i] = latest;
+    if (most <= limit) continue;
+    for (std::uint32_t row = 0; row < tile.n_rows; ++row) {
+      const float* const of_group = line + std::size_t{row} * tile.group;
+      const bool wanted = std::any_of(of_group, of_group + tile.group, [](float p) { return p > kNeededShare; });
+      if (wanted) needed.push_back({i, first_step + row});
+    }
   }
 }
 
 void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores) {
   const std::uint32_t width = tensors.value_width();
-  all_.resize(tile.shape.n_positions);
-  std::iota(all_.begin(), all_.end(), 0U);
   output_.resize(std::size_t{tile.used_lanes()} * width);
   kernels::weighted_values(tile.prob.data(), tile.shape.n_lanes, tile.used_lanes(), all_, tensors.values(kv_head_),
                            width, output_);
@@ -103,39 +110,66 @@ void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group
     const Segment segment{step - first_step, next - step};
     const std::uint32_t n_positions = tile.first_position + segment.first_row + segment.n_rows;
     const std::span<const std::uint64_t> words = visibility.words().first(n_positions);
-    measure_mass(tile, segment, words, first_column, n_columns, scores);
+    const bool by_lists = metrics_.error || segment.n_rows >= kLeastRowsForLists;
+    if (by_lists) positions_[group_index].update(words, n_columns, visibility.generation());
+    const SeenPositions* const lists = by_lists ? &positions_[group_index] : nullptr;
+    measure_mass(tile, segment, {words, lists, first_column, n_columns}, scores);
     if (metrics_.error) {
-      positions_[group_index].update(words, n_columns, visibility.generation());
       measure_error(tile, segment, positions_[group_index], first_column, n_columns, *tensors, scores);
     }
     step = next;
   }
 }
 
-void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment,
-                                 std::span<const std::uint64_t> words, std::uint32_t first_column,
-                                 std::uint32_t n_columns, LayerScores& scores) {
-  const std::uint32_t first_lane = segment.first_row * tile.group;
-  const std::uint32_t n_lanes = segment.n_rows * tile.group;
-  mass_.resize(std::size_t{n_lanes} * kWordConfigs);
-  const auto for_each_line = [&](auto&& put) {
+// sums_[lane * 64 + c] = sum of `value` over what column c sees. Where many rows share the same words, each column adds
+// the lines that it sees beyond the common ones, or takes away those that it does not see, whichever are fewer; else
+// all columns are served while the lines go by once. Whole numbers make both the same.
+void TileEvaluator::sum_columns(const std::vector<std::int32_t>& value, const ProbabilityTile& tile,
+                                const Segment& segment, const ColumnGroup& columns) {
+  const std::uint32_t n_lanes = segment.n_rows * tile.group, stride = tile.shape.n_lanes;
+  const std::int32_t* const first = value.data() + std::size_t{segment.first_row} * tile.group;
+  sums_.resize(std::size_t{n_lanes} * kWordConfigs);
+  if (columns.lists == nullptr) {
+    kernels::word_sums(first, stride, n_lanes, columns.words, columns.n, sums_);
+    return;
+  }
+  common_.resize(n_lanes);
+  total_.resize(n_lanes);
+  line_.resize(n_lanes);
+  kernels::line_sums(first, stride, columns.lists->common(), common_);
+  kernels::line_sums(first, stride, std::span(all_).first(columns.words.size()), total_);
+  for (std::uint32_t c = 0; c < columns.n; ++c) {
+    const std::span<const std::uint32_t> seen = columns.lists->seen(c), hidden = columns.lists->hidden(c);
+    const bool from_total = hidden.size() < seen.size();
+    kernels::line_sums(first, stride, from_total ? hidden : seen, line_);
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      const std::uint32_t step = step_of(tile, first_lane + lane);
-      put(first_lane + lane, step, mass_.data() + std::size_t{lane} * kWordConfigs);
+      sums_[std::size_t{lane} * kWordConfigs + c] =
+          from_total ? total_[lane] - line_[lane] : common_[lane] + line_[lane];
     }
-  };
-  kernels::retained_mass(tile.prob.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
-  for_each_line([&](std::uint32_t lane, std::uint32_t step, const double* sum) {
-    float* const out = scores.mass(q_head_of(lane), step).data() + first_column;
-    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(std::min(1.0, sum[c]));
-  });
+  }
+}
+
+void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                                 LayerScores& scores) {
+  const std::uint32_t first_lane = segment.first_row * tile.group, n_lanes = segment.n_rows * tile.group;
+  sum_columns(fixed_, tile, segment, columns);
+  for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+    const std::uint32_t of = first_lane + lane;
+    float* const out = scores.mass(q_head_of(of), step_of(tile, of)).data() + columns.first;
+    const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
+    for (std::uint32_t c = 0; c < columns.n; ++c) {
+      out[c] = std::min(1.0F, static_cast<float>(sum[c]) / kernels::kFixedOne);
+    }
+  }
   if (!metrics_.recall) return;
-  kernels::retained_mass(marked_.data() + first_lane, tile.shape.n_lanes, n_lanes, words, n_columns, mass_);
-  for_each_line([&](std::uint32_t lane, std::uint32_t step, const double* sum) {
-    float* const out = scores.recall(q_head_of(lane), step).data() + first_column;
-    const double size = std::min(kRecallSize, tile.n_visible[lane]);
-    for (std::uint32_t c = 0; c < n_columns; ++c) out[c] = static_cast<float>(sum[c] / size);
-  });
+  sum_columns(fixed_marks_, tile, segment, columns);
+  for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+    const std::uint32_t of = first_lane + lane;
+    float* const out = scores.recall(q_head_of(of), step_of(tile, of)).data() + columns.first;
+    const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
+    const double size = std::min(kRecallSize, tile.n_visible[of]);
+    for (std::uint32_t c = 0; c < columns.n; ++c) out[c] = static_cast<float>(sum[c] / size);
+  }
 }
 
 // Positions that every column sees are summed once. A column then adds what else it sees, or takes what it does not see

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "replay/layer_tensors.h"
+#include "replay/needed_positions.h"
 #include "replay/query_tile.h"
 #include "replay/seen_positions.h"
 #include "replay/tile_scores.h"
@@ -28,22 +29,30 @@ class TileEvaluator {
   /// Steps from `begin` on of `kv_head` will follow. `residency` must outlive the calls.
   void start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin);
 
-  /// `tensors` gives values and may be null when metrics.error is off. last_needed[i] becomes the latest step in which
-  /// a row of the group gave position i more than kNeededShare (unchanged otherwise); empty when recall is off.
+  /// `tensors` gives values and may be null when metrics.error is off. With metrics.recall appends to `needed` each
+  /// step in which a row of the group gave a position more than kNeededShare, steps of a position ascending.
   void evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
-                std::span<std::int32_t> last_needed);
+                std::vector<NeededEvent>& needed);
 
  private:
   struct Segment {  // consecutive rows of the tile between two changes of visibility
     std::uint32_t first_row, n_rows;
   };
 
+  struct ColumnGroup {  // up to 64 columns during a segment
+    std::span<const std::uint64_t> words;
+    const SeenPositions* lists;  // null: sum by words
+    std::uint32_t first, n;      // of the columns
+  };
+
   void mark_recall(const ProbabilityTile& tile);
-  void find_needed(const ProbabilityTile& tile, std::span<std::int32_t> last_needed) const;
+  void find_needed(const ProbabilityTile& tile, std::vector<NeededEvent>& needed) const;
   void measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
                      LayerScores& scores);
-  void measure_mass(const ProbabilityTile& tile, const Segment& segment, std::span<const std::uint64_t> words,
-                    std::uint32_t first_column, std::uint32_t n_columns, LayerScores& scores);
+  void sum_columns(const std::vector<std::int32_t>& value, const ProbabilityTile& tile, const Segment& segment,
+                   const ColumnGroup& columns);
+  void measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                    LayerScores& scores);
   void measure_error(const ProbabilityTile& tile, const Segment& segment, const SeenPositions& positions,
                      std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
                      LayerScores& scores);
@@ -62,7 +71,8 @@ class TileEvaluator {
   std::vector<VisibilityWords> groups_;   // 64 simulations each
   std::vector<SeenPositions> positions_;  // of each group
   // scratch
-  std::vector<double> mass_;
+  std::vector<std::int32_t> fixed_, fixed_marks_;  // tile.prob and marked_ as whole numbers
+  std::vector<std::int32_t> sums_, common_, total_, line_;
   std::vector<float> marked_, kept_;
   std::vector<std::uint32_t> k_, n_greater_, all_;
   std::vector<float> value_, output_, base_, partial_, column_mass_, distance_;

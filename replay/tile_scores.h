@@ -14,6 +14,7 @@ struct Metrics {
   bool mass = true;    ///< retained mass; always on
   bool error = true;   ///< attention-output error and its bound
   bool recall = true;  ///< recall of the row's top 32, and positions needed after eviction
+  std::uint32_t page = 1;  ///< entries of a cache are held in whole pages of this many
 };
 
 inline constexpr std::uint32_t kRecallSize = 32;
