@@ -189,6 +189,12 @@ class ResultsFile {
       const double n = sums.n_counted(columns.front());
       return n > 0 ? sum_over(head, i, columns) / n : std::numeric_limits<double>::quiet_NaN();
     });
+    put(name + "/per_layer", {layers}, [&](std::uint64_t i, const auto& columns) {
+      const double n = sums.n_counted(columns.front());
+      double sum = 0;
+      for (std::uint64_t h = 0; h < q_heads; ++h) sum += sum_over(head, i * q_heads + h, columns);
+      return n > 0 ? sum / (n * static_cast<double>(q_heads)) : std::numeric_limits<double>::quiet_NaN();
+    });
     put(name + "/binned", {sums.n_bins, layers, q_heads}, [&](std::uint64_t i, const auto& columns) {
       return sum_over(bin, i, columns) / sums.bin_size(static_cast<std::uint32_t>(i / (layers * q_heads)));
     });
@@ -213,6 +219,14 @@ class ResultsFile {
         [&](std::uint64_t i, const auto& columns) { return root(sum_over(step, i, columns), sums.step_output[i]); });
     put(name + "/per_head", {layers, q_heads}, [&](std::uint64_t i, const auto& columns) {
       return root(sum_over(head, i, columns), sum_over(sums.head_output, i, columns));
+    });
+    put(name + "/per_layer", {layers}, [&](std::uint64_t i, const auto& columns) {
+      double error = 0, output = 0;
+      for (std::uint64_t h = 0; h < q_heads; ++h) {
+        error += sum_over(head, i * q_heads + h, columns);
+        output += sum_over(sums.head_output, i * q_heads + h, columns);
+      }
+      return root(error, output);
     });
     if (bin == nullptr) return;
     put(name + "/binned", {sums.n_bins, layers, q_heads},

@@ -38,9 +38,10 @@ Seconds best_of(const kvwave::traces::TraceReader& trace, const SweepRequest& re
                 kvwave::kernels::ThreadPool& pool) {
   Seconds best;
   const std::vector<double> demand(trace.shape().n_layers, 1.0);
+  kvwave::replay::ReplayOptions options;
+  options.metrics = metrics;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    const auto done =
-        kvwave::replay::replay_trace(trace, 0, request, demand, {metrics, false}, pool, [](auto, auto) {});
+    const auto done = kvwave::replay::replay_trace(trace, 0, request, demand, options, pool, [](auto, auto) {});
     best.simulate = std::min(best.simulate, done->simulate_seconds);
     best.evaluate = std::min(best.evaluate, done->evaluate_seconds);
   }

@@ -11,76 +11,10 @@
 #include "kernels/cpu_features.h"
 #include "replay/summary.h"
 #include "tests/replay/brute_force.h"
+#include "tests/replay/small_replay.h"
 
 namespace kvwave::replay {
 namespace {
-
-struct TraceCase {
-  std::uint64_t seed;
-  std::uint32_t group, n_kv_heads, head_dim, n_prompt, n_positions;
-  traces::FloatType dtype;
-};
-
-struct Replayed {
-  Sequence sequence;
-  Sweep sweep;
-  std::vector<std::vector<LayerResidency>> residency;
-  std::unique_ptr<MetricSums> sums;
-};
-
-SyntheticTrace trace_of(const TraceCase& c) {
-  SyntheticOptions options;
-  options.shape = {
-      .n_layers = 2, .n_q_heads = c.group * c.n_kv_heads, .n_kv_heads = c.n_kv_heads, .head_dim = c.head_dim};
-  options.n_prompt = c.n_prompt;
-  options.n_positions = c.n_positions;
-  options.seed = c.seed;
-  options.qkv_dtype = c.dtype;
-  return make_synthetic(options);
-}
-
-std::unique_ptr<Replayed> run_replay(const SyntheticTrace& trace, const std::vector<std::string>& strategies,
-                                     unsigned threads, bool controls = true,
-                                     std::vector<std::uint32_t> budgets = {12, 20}) {
-  auto run = std::make_unique<Replayed>();
-  run->sequence = sequence_of(trace);
-  SweepRequest request;
-  for (const std::string& text : strategies) request.strategies.push_back(alloc::Strategy::parse(text));
-  request.budgets = std::move(budgets);
-  request.controls = controls;
-  run->sweep = build_sweep(request, run->sequence, std::vector<double>{30, 10});
-  run->sums = std::make_unique<MetricSums>(run->sequence, run->sweep, Metrics{}, true);
-  kernels::ThreadPool pool(threads);
-  for (std::uint32_t layer = 0; layer < run->sequence.n_layers; ++layer) {
-    const LayerTensors tensors = layer_tensors(trace, layer);
-    std::vector<std::uint32_t> positions;
-    for (std::uint32_t p = run->sequence.n_prompt - 1; p < run->sequence.n_positions; ++p) positions.push_back(p);
-    const FutureMass future(tensors, positions, pool);
-    StatisticsScratch scratch;
-    std::vector<LayerResidency> residency;
-    for (const Simulation& simulation : run->sweep.simulations) {
-      residency.push_back(simulate_layer(simulation, run->sequence, layer, {&tensors, &future}, 5, scratch));
-    }
-    evaluate_layer(tensors, run->sweep, residency, Metrics{}, pool, *run->sums);
-    run->residency.push_back(std::move(residency));
-  }
-  return run;
-}
-
-const std::vector<std::string> kMixed = {"uniform/rkv:window=4,buffer=8", "reasonalloc/rkv:window=4,buffer=8",
-                                         "uniform/streaming:window=1,buffer=1"};
-
-// What a column sees in a step, ceilings included.
-std::vector<bool> seen(const Replayed& run, const SyntheticTrace& trace, std::uint32_t column, std::uint32_t layer,
-                       std::uint32_t q_head, std::uint32_t step) {
-  const std::uint32_t kv_head = q_head / run.sequence.group();
-  const std::uint32_t n = run.sweep.n_simulations();
-  if (column < n) return visible_at(run.residency[layer][column], run.sequence, kv_head, step);
-  const std::uint32_t followed = run.sweep.configurations[run.sweep.ceilings[column - n]].simulations.front();
-  const std::vector<bool> held = visible_at(run.residency[layer][followed], run.sequence, kv_head, step);
-  const auto count = static_cast<std::uint32_t>(std::count(held.begin(), held.end(), true));
-  return top_of_row(exact_row(trace, layer, q_head, run.sequence.n_prompt + step), count);
-}
 
 class EvaluateAgainstBruteForce : public ::testing::TestWithParam<TraceCase> {};
 
@@ -124,58 +58,6 @@ TEST_P(EvaluateAgainstBruteForce, every_metric_agrees) {
       ASSERT_NEAR(sums.step_recall[std::size_t{s} * n + c], step_recall[s], 1e-4 * sequence.n_q_heads);
       ASSERT_NEAR(std::sqrt(sums.step_error[std::size_t{s} * n + c]), std::sqrt(step_error[s]),
                   2e-4 * std::sqrt(sums.step_output[s]));
-    }
-  }
-}
-
-TEST_P(EvaluateAgainstBruteForce, counts_budgets_and_needed_positions_agree) {
-  const SyntheticTrace trace = trace_of(GetParam());
-  SCOPED_TRACE(::testing::Message() << "seed " << GetParam().seed);
-  const std::unique_ptr<Replayed> run = run_replay(trace, kMixed, 1);
-  const Sequence& sequence = run->sequence;
-  for (std::uint32_t c = 0; c < run->sweep.n_simulations(); ++c) {
-    const std::uint32_t first = sequence.counted_from(run->sweep.column_budget(c));
-    for (std::uint32_t l = 0; l < sequence.n_layers; ++l) {
-      const LayerResidency& found = run->residency[l][c];
-      for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
-        const HeadOutcome& out =
-            run->sums->outcome[(std::size_t{l} * sequence.n_kv_heads + h) * run->sums->n_columns + c];
-        double resident = 0, peak = 0, requested = 0, needed = 0;
-        std::vector<float> step_mass;
-        for (std::uint32_t s = first; s < sequence.n_steps(); ++s) {
-          const std::vector<bool> visible = visible_at(found, sequence, h, s);
-          const auto count = static_cast<double>(std::count(visible.begin(), visible.end(), true));
-          resident += count;
-          peak = std::max(peak, count);
-          double budget = count;  // the full cache asks for what it holds
-          for (std::size_t f = 0; f < found.refresh_step.size(); ++f) {
-            if (found.refresh_step[f] < static_cast<std::int32_t>(s))
-              budget = found.budget[f * sequence.n_kv_heads + h];
-          }
-          requested += budget;
-          double mass = 0;
-          for (std::uint32_t g = 0; g < sequence.group(); ++g) {
-            mass += exact_figures(trace, l, h * sequence.group() + g, sequence.n_prompt + s, visible).mass;
-          }
-          step_mass.push_back(static_cast<float>(mass / sequence.group()));
-        }
-        for (std::uint32_t i = 0; i < sequence.n_positions; ++i) {
-          bool wanted = false;
-          for (std::uint32_t s = 0; s < sequence.n_steps() && !wanted; ++s) {
-            if (static_cast<std::int32_t>(s) < found.evicted_at[h * sequence.n_positions + i]) continue;
-            for (std::uint32_t g = 0; g < sequence.group(); ++g) {
-              wanted |= exact_row(trace, l, h * sequence.group() + g, sequence.n_prompt + s)[i] > 0.01;
-            }
-          }
-          needed += wanted ? 1 : 0;
-        }
-        const double steps = sequence.n_steps() - first;
-        EXPECT_NEAR(out.realised_mean, resident / steps, 1e-9);
-        EXPECT_EQ(out.realised_peak, peak);
-        EXPECT_NEAR(out.requested, requested / steps, 1e-9);
-        EXPECT_EQ(out.needed, needed);
-        EXPECT_NEAR(out.worst_decile, lowest_decile(step_mass), 1e-5);
-      }
     }
   }
 }
@@ -268,7 +150,7 @@ TEST(Evaluate, more_than_64_simulations_give_the_same_figures_as_few) {
       for (std::size_t m = 0; m < all.size(); ++m) {
         const Configuration &a = many->sweep.configurations[m], &b = few->sweep.configurations[c];
         if (a.budget != b.budget || a.full_text != b.full_text) continue;
-        EXPECT_EQ(all[m].total.retained_mass, some[c].total.retained_mass) << a.strategy;
+        EXPECT_NEAR(all[m].total.retained_mass, some[c].total.retained_mass, 1e-12) << a.strategy;
         EXPECT_NEAR(all[m].total.output_error, some[c].total.output_error, 1e-5) << a.strategy;
         EXPECT_EQ(all[m].total.recall, some[c].total.recall) << a.strategy;
       }

@@ -139,6 +139,7 @@ TEST_F(ReplayCommand, results_hold_what_their_specification_lists) {
   const std::uint64_t n = strategies.size();
   EXPECT_EQ(n, 7U);
   EXPECT_EQ(results.strings("/config/kind")[2], "selection") << strategies[2];
+  EXPECT_EQ(results.shape("/config/unequal_realised_mean"), (std::vector<std::uint64_t>{n}));
   using Shape = std::vector<std::uint64_t>;
   for (const std::string trace : {"/trace_0000", "/trace_0001"}) {
     EXPECT_EQ(results.number_attribute(trace, "n_steps"), 280);
@@ -149,9 +150,14 @@ TEST_F(ReplayCommand, results_hold_what_their_specification_lists) {
     for (const std::string metric : {"retained_mass", "recall_32", "output_error"}) {
       EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/per_step"), (Shape{n, 280}));
       EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/per_head"), (Shape{n, 2, 4}));
+      EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/per_layer"), (Shape{n, 2}));
       EXPECT_EQ(results.shape(trace + "/metric/" + metric + "/binned"), (Shape{n, 18, 2, 4}));
     }
     EXPECT_EQ(results.shape(trace + "/config_0000/resident"), (Shape{18, 2, 2}));
+    EXPECT_EQ(results.shape(trace + "/figure/place_oracle"), (Shape{n}));
+    EXPECT_EQ(results.shape(trace + "/layer/output_error"), (Shape{n, 2}));
+    EXPECT_EQ(results.shape(trace + "/kv_head/realised_steady"), (Shape{n, 2, 2}));
+    EXPECT_FALSE(results.has(trace + "/layer/realised_peak")) << "peaks are of KV heads and of the configuration";
     const std::vector<std::int32_t> evicted = results.ints(trace + "/config_0000/evicted_at");
     EXPECT_EQ(evicted[299], kNever);
     const std::vector<float> mass = results.floats(trace + "/metric/retained_mass/per_step");

@@ -70,10 +70,10 @@ void expect_same_figures(const TraceReplay& cpu, const TraceReplay& device) {
   expect_close(a.head_recall, b.head_recall, 1.0 / 32 + per_head, "head_recall");  // one near tie
   ASSERT_EQ(a.outcome.size(), b.outcome.size());
   for (std::size_t i = 0; i < a.outcome.size(); ++i) {
-    EXPECT_EQ(a.outcome[i].requested, b.outcome[i].requested) << i;
-    EXPECT_EQ(a.outcome[i].realised_mean, b.outcome[i].realised_mean) << i;
-    EXPECT_EQ(a.outcome[i].realised_peak, b.outcome[i].realised_peak) << i;
-    EXPECT_EQ(a.outcome[i].needed, b.outcome[i].needed) << i;
+    EXPECT_EQ(a.outcome[i].held.requested, b.outcome[i].held.requested) << i;
+    EXPECT_EQ(a.outcome[i].held.mean, b.outcome[i].held.mean) << i;
+    EXPECT_EQ(a.outcome[i].held.peak, b.outcome[i].held.peak) << i;
+    EXPECT_EQ(a.outcome[i].needed.n_positions, b.outcome[i].needed.n_positions) << i;
   }
 }
 
