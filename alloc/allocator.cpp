@@ -20,6 +20,14 @@ ReplanReport Allocator::replan(const LayerReplanInput& input, std::span<std::int
   return {.unused = unused_entries(input, layer_budget)};
 }
 
+void sum_layers(const LayerPlanInput& input, LayerPlan& plan) {
+  plan.budget.assign(input.n_layers, 0);
+  for (std::size_t i = 0; i < plan.head_budget.size(); ++i) {
+    if (plan.head_budget[i] != kUnlimited) plan.budget[i / input.n_kv_heads] += plan.head_budget[i];
+  }
+  plan.realised = std::accumulate(plan.budget.begin(), plan.budget.end(), std::int64_t{0});
+}
+
 std::int64_t unused_entries(const LayerReplanInput& input, std::span<const std::int32_t> layer_budget) {
   std::int64_t unused = 0;
   for (std::size_t l = 0; l < input.layers.size(); ++l) {

@@ -21,10 +21,13 @@ inline constexpr std::int32_t kUnlimited = std::numeric_limits<std::int32_t>::ma
 
 /// A value per layer and head from a file: gates, retrieval scores, shares to prune.
 struct HeadTable {
+  std::uint32_t n_planes = 1;               ///< alternatives in one file (LU-KV: one per ratio); 1 = a plain table
   std::uint32_t n_layers = 0, n_heads = 0;  ///< KV heads, or query heads (HeadKV's tables)
-  std::vector<double> value;                ///< [n_layers, n_heads], finite
+  std::vector<double> value;                ///< [n_planes, n_layers, n_heads], finite
 
-  double at(std::size_t layer, std::size_t head) const { return value[layer * n_heads + head]; }
+  double at(std::size_t layer, std::size_t head, std::size_t plane = 0) const {
+    return value[(plane * n_layers + layer) * n_heads + head];
+  }
 };
 
 struct LayerPlanInput {
@@ -33,8 +36,10 @@ struct LayerPlanInput {
   std::uint32_t window = 0;             ///< of the scorer
   std::span<const double> demand = {};  ///< [n_layers] Reasoning Wave, empty unless needs_profile()
   std::uint32_t n_prompt = 0;           ///< positions of the prompt; 0 = unknown
-  std::uint32_t n_q_heads = 0;          ///< to match tables over query heads; 0 = n_kv_heads
-  const HeadTable* table = nullptr;     ///< what the parameter `table` names; null unless needs_table()
+  std::uint32_t n_q_heads = 0;          ///< of the model, to match tables over query heads; 0 = n_kv_heads
+  std::uint32_t n_model_kv_heads =
+      0;  ///< where n_kv_heads counts query-head caches: the model's KV heads; 0 = n_kv_heads
+  const HeadTable* table = nullptr;  ///< what the parameter `table` names; null unless needs_table()
 };
 
 struct LayerPlan {
@@ -135,6 +140,9 @@ void round_largest_remainder(std::span<const double> value, std::int64_t total, 
 /// ones from the highest index, so that a falling sequence stays one). The sum is kept; it must be at least
 /// floor * value.size(). Returns how many values were raised.
 std::uint32_t raise_to_floor(std::span<std::int32_t> value, std::int64_t floor);
+
+/// Fills plan.budget and plan.realised from plan.head_budget, unlimited heads left out.
+void sum_layers(const LayerPlanInput& input, LayerPlan& plan);
 
 /// Sum over layers of what replan() granted above what the layer's heads hold.
 std::int64_t unused_entries(const LayerReplanInput& input, std::span<const std::int32_t> layer_budget);

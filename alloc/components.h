@@ -24,6 +24,14 @@ AllocatorEntry pyramid_entry();
 AllocatorEntry reasonalloc_entry();
 AllocatorEntry reasonalloc_layer_entry();
 AllocatorEntry reasonalloc_head_entry();
+AllocatorEntry reasonalloc_dynamic_entry();
+AllocatorEntry adakv_entry();
+AllocatorEntry headkv_entry();
+AllocatorEntry dynamickv_entry();
+AllocatorEntry cake_allocator_entry();
+AllocatorEntry duoattention_entry();
+AllocatorEntry lukv_entry();
+AllocatorEntry oracle_allocator_entry();
 
 ScorerEntry rkv_entry();
 ScorerEntry snapkv_entry();

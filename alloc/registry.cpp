@@ -12,7 +12,19 @@ namespace {
 
 const std::vector<AllocatorEntry>& allocators() {
   static const std::vector<AllocatorEntry> entries = {
-      uniform_entry(), pyramid_entry(), reasonalloc_entry(), reasonalloc_layer_entry(), reasonalloc_head_entry(),
+      uniform_entry(),
+      pyramid_entry(),
+      reasonalloc_entry(),
+      reasonalloc_layer_entry(),
+      reasonalloc_head_entry(),
+      reasonalloc_dynamic_entry(),
+      adakv_entry(),
+      headkv_entry(),
+      dynamickv_entry(),
+      cake_allocator_entry(),
+      duoattention_entry(),
+      lukv_entry(),
+      oracle_allocator_entry(),
   };
   return entries;
 }
@@ -52,7 +64,11 @@ std::span<const ComponentSpec> scorer_specs() {
 }
 
 std::string allowed_values(const ParameterSpec& parameter) {
+<<<<<<< HEAD
   if (parameter.kind == ParameterKind::protection) return "none or items";
+=======
+  if (parameter.kind == ParameterKind::text) return "a file";
+>>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
   if (parameter.kind == ParameterKind::word) return fmt::format("{}", fmt::join(parameter.words, "|"));
   return fmt::format("{}[{:.10g}, {:.10g}]", parameter.odd ? "odd " : "", parameter.low, parameter.high);
 }

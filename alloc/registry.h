@@ -11,12 +11,16 @@
 
 namespace kvwave::alloc {
 
+<<<<<<< HEAD
 enum class ParameterKind {
   real,
   integer,
   word,
   protection  ///< Protection::parse(); its value may hold commas
 };
+=======
+enum class ParameterKind { real, integer, word, text };
+>>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
 
 struct ParameterSpec {
   std::string_view key;
@@ -24,7 +28,7 @@ struct ParameterSpec {
   std::string_view default_text;
   double low = 0, high = 0;             ///< inclusive range of numbers
   bool odd = false;                     ///< integers: must be odd
-  std::vector<std::string_view> words;  ///< allowed words
+  std::vector<std::string_view> words;  ///< allowed words; text (a file name) takes anything without commas
   std::string_view meaning;             ///< one line, with the source where it is not obvious
 };
 

@@ -11,6 +11,31 @@ double sum_of(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
+std::vector<double> smooth(std::span<const double> demand, double exponent) {
+  std::vector<double> smoothed;
+  // pow(0, 0) is 1: with exponent 0 all demands count the same.
+  for (const double d : demand) smoothed.push_back(std::pow(std::max(d, 0.0), exponent));
+  if (!(sum_of(smoothed) > 0)) std::fill(smoothed.begin(), smoothed.end(), 1.0);
+  return smoothed;
+}
+
+RobustShares clip_then_scale(std::span<const double> demand, double exponent, double low, double high, double total) {
+  const auto n = static_cast<double>(demand.size());
+  RobustShares result;
+  std::vector<double> clipped;
+  double mean = 0;
+  for (const double d : demand) mean += std::max(d, 0.0) / n;
+  for (const double d : demand) {
+    result.below += d < low * n / total * mean ? 1 : 0;
+    result.above += d > high * n / total * mean ? 1 : 0;
+    clipped.push_back(std::clamp(d, low * n / total * mean, high * n / total * mean));
+  }
+  result.share = smooth(clipped, exponent);
+  const double sum = sum_of(result.share);
+  for (double& share : result.share) share *= total / sum;
+  return result;
+}
+
 }  // namespace
 
 std::vector<double> water_fill(std::span<const double> weight, double low, std::span<const double> high, double total) {
@@ -57,12 +82,10 @@ std::vector<double> water_fill(std::span<const double> weight, double low, std::
 }
 
 RobustShares robust_shares(std::span<const double> demand, double exponent, double low, double high, double total,
-                           OperatorForm form) {
+                           OperatorForm form, ClipTarget clip) {
+  if (clip == ClipTarget::demand) return clip_then_scale(demand, exponent, low, high, total);
   const std::size_t n = demand.size();
-  std::vector<double> smoothed(n);
-  // pow(0, 0) is 1: with exponent 0 all demands count the same.
-  for (std::size_t i = 0; i < n; ++i) smoothed[i] = std::pow(std::max(demand[i], 0.0), exponent);
-  if (!(sum_of(smoothed) > 0)) std::fill(smoothed.begin(), smoothed.end(), 1.0);
+  std::vector<double> smoothed = smooth(demand, exponent);
   const double sum = sum_of(smoothed);
 
   RobustShares result;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "alloc/compatibility.h"
 #include "alloc/error.h"
 #include "alloc/nearest_word.h"
 #include "alloc/refresh_rule.h"
@@ -66,7 +67,11 @@ std::string canonical_protection(const ComponentSpec& spec, std::string_view tex
 
 // The one spelling of a value, so that equal strategies have equal texts.
 std::string canonical(const ComponentSpec& spec, const ParameterSpec& parameter, std::string_view text) {
+<<<<<<< HEAD
   if (parameter.kind == ParameterKind::protection) return canonical_protection(spec, text);
+=======
+  if (parameter.kind == ParameterKind::text) return std::string(text);
+>>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
   if (parameter.kind == ParameterKind::word) {
     if (std::find(parameter.words.begin(), parameter.words.end(), text) == parameter.words.end()) {
       refuse(spec, parameter, text);
@@ -157,8 +162,9 @@ Component parse_component(std::string_view kind, Specs specs, Specs other_specs,
 Strategy Strategy::parse(std::string_view text) {
   if (text.empty()) throw BadStrategy(fmt::format("empty strategy: {}", kForm));
   if (text == "full") return Strategy{Component{"full", {}}, Component{}};
-  const std::vector<std::string_view> halves = split(text, '/');
-  if (halves.size() == 1) {
+  // A file name in the allocator's half may hold slashes of its own; scorers take no files.
+  const std::size_t slash = text.rfind('/');
+  if (slash == std::string_view::npos) {
     const std::string_view name = text.substr(0, text.find(':'));
     std::string hint;
     if (find(scorer_specs(), name) != nullptr) hint = fmt::format(" (did you mean 'uniform/{}'?)", name);
@@ -166,9 +172,14 @@ Strategy Strategy::parse(std::string_view text) {
     if (hint.empty()) hint = suggestion(text, std::vector<std::string_view>{"full"});
     throw BadStrategy(fmt::format("strategy {} has no '/'{}: {}", quoted(text), hint, kForm));
   }
-  if (halves.size() > 2) throw BadStrategy(fmt::format("strategy {} has more than one '/': {}", quoted(text), kForm));
-  return Strategy{parse_component("allocator", allocator_specs(), scorer_specs(), halves[0]),
-                  parse_component("scorer", scorer_specs(), allocator_specs(), halves[1])};
+  const std::string_view allocator = text.substr(0, slash);
+  if (allocator.substr(0, allocator.find(':')).find('/') != std::string_view::npos) {
+    throw BadStrategy(fmt::format("strategy {} has more than one '/': {}", quoted(text), kForm));
+  }
+  Strategy strategy{parse_component("allocator", allocator_specs(), scorer_specs(), allocator),
+                    parse_component("scorer", scorer_specs(), allocator_specs(), text.substr(slash + 1))};
+  check_compatible(strategy);
+  return strategy;
 }
 
 }  // namespace kvwave::alloc
