@@ -21,10 +21,8 @@ ReplanReport grant_per_head(const LayerReplanInput& input, std::span<const std::
   if (sum >= n) {
     report.floors_hit = raise_to_floor(granted, 1);
   } else {
-    for (std::int32_t& entries : granted) {
-      report.floors_hit += entries < 1 ? 1 : 0;
-      entries = std::max(entries, 1);
-    }
+    report.floors_hit = static_cast<std::uint32_t>(std::count(granted.begin(), granted.end(), 0));
+    std::fill(granted.begin(), granted.end(), 1);
   }
   std::int64_t realised = 0;
   for (std::size_t l = 0; l < layer_budget.size(); ++l) {

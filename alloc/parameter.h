@@ -26,16 +26,15 @@ inline ParameterSpec word_parameter(std::string_view key, std::vector<std::strin
   return {key, ParameterKind::word, value, 0, 0, false, std::move(words), meaning};
 }
 
-<<<<<<< HEAD
 /// `protect`: what no score may drop. Every scorer has it; `value` is the policy's own protection.
 inline ParameterSpec protection_parameter(std::string_view value = "none") {
   return {
       "protect", ParameterKind::protection, value, 0, 0, false, {}, "never dropped: items of sinks:N+recent:N+prompt"};
-=======
+}
+
 /// A file name, needed: the default is none.
 inline ParameterSpec text_parameter(std::string_view key, std::string_view meaning) {
   return {key, ParameterKind::text, "", 0, 0, false, {}, meaning};
->>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
 }
 
 }  // namespace kvwave::alloc

@@ -64,11 +64,8 @@ std::span<const ComponentSpec> scorer_specs() {
 }
 
 std::string allowed_values(const ParameterSpec& parameter) {
-<<<<<<< HEAD
   if (parameter.kind == ParameterKind::protection) return "none or items";
-=======
   if (parameter.kind == ParameterKind::text) return "a file";
->>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
   if (parameter.kind == ParameterKind::word) return fmt::format("{}", fmt::join(parameter.words, "|"));
   return fmt::format("{}[{:.10g}, {:.10g}]", parameter.odd ? "odd " : "", parameter.low, parameter.high);
 }

@@ -11,16 +11,13 @@
 
 namespace kvwave::alloc {
 
-<<<<<<< HEAD
 enum class ParameterKind {
   real,
   integer,
   word,
+  text,       ///< a file name, anything without commas
   protection  ///< Protection::parse(); its value may hold commas
 };
-=======
-enum class ParameterKind { real, integer, word, text };
->>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
 
 struct ParameterSpec {
   std::string_view key;

@@ -67,11 +67,8 @@ std::string canonical_protection(const ComponentSpec& spec, std::string_view tex
 
 // The one spelling of a value, so that equal strategies have equal texts.
 std::string canonical(const ComponentSpec& spec, const ParameterSpec& parameter, std::string_view text) {
-<<<<<<< HEAD
   if (parameter.kind == ParameterKind::protection) return canonical_protection(spec, text);
-=======
   if (parameter.kind == ParameterKind::text) return std::string(text);
->>>>>>> 580b2df (Add adakv, headkv, dynamickv, cake, duoattention, lukv, oracle and reasonalloc-dynamic as allocators)
   if (parameter.kind == ParameterKind::word) {
     if (std::find(parameter.words.begin(), parameter.words.end(), text) == parameter.words.end()) {
       refuse(spec, parameter, text);

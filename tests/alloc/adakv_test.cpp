@@ -55,8 +55,8 @@ TEST(AdaKv, leaves_the_first_layers_uniform_when_told) {
     std::vector<std::span<const float>> spans(layer.score.begin(), layer.score.end());
     const std::vector<std::uint32_t> residents = {8, 8};
     Budgets budget(2);
-    rule->head_budgets(
-        {.layer_budget = 10, .window = 2, .scores = spans, .residents = residents, .layer = index}, budget);
+    rule->head_budgets({.layer_budget = 10, .window = 2, .scores = spans, .residents = residents, .layer = index},
+                       budget);
     return budget;
   };
   EXPECT_EQ(at(1), (Budgets{5, 5}));

@@ -111,8 +111,10 @@ std::string budget_error(const std::string& text, const LayerPlanInput& input) {
 TEST(EveryAllocator, refuses_a_budget_that_holds_no_more_than_the_window) {
   const std::vector<double> demand = {1, 2};
   for (const ComponentSpec& spec : allocator_specs()) {
-    const std::string name(spec.name);
+    const std::string name = with_finite_budgets(spec.name);
+    const HeadTable table = flat_table(2, 2);
     LayerPlanInput input{.n_layers = 2, .n_kv_heads = 2, .budget = 8, .window = 8, .demand = demand};
+    input.table = &table;
     EXPECT_EQ(budget_error(name, input), "budget 8 cannot hold a window of 8: the smallest that fits is 9") << name;
     input.budget = 0;
     EXPECT_NE(budget_error(name, input), "") << name;

@@ -14,11 +14,21 @@
 namespace kvwave::alloc {
 
 inline std::unique_ptr<Allocator> allocator(const std::string& text) {
-  return make_allocator(Strategy::parse(text + "/rkv").allocator);
+  return make_allocator(Strategy::parse(text + "/snapkv").allocator);
 }
 
 inline std::unique_ptr<Scorer> scorer(const std::string& text) {
   return make_scorer(Strategy::parse("uniform/" + text).scorer);
+}
+
+/// The defaults of an allocator in a form that has finite budgets for every head.
+inline std::string with_finite_budgets(std::string_view name) {
+  return std::string(name) + (name == "duoattention" ? ":sparsity=1" : "");
+}
+
+/// A table that treats all heads alike, for any allocator that needs one.
+inline HeadTable flat_table(std::uint32_t n_layers, std::uint32_t n_heads) {
+  return {99, n_layers, n_heads, std::vector<double>(std::size_t{99} * n_layers * n_heads, 0.5)};
 }
 
 template <class Number>

@@ -34,7 +34,9 @@ class ModelState {
   }
 
   std::uint32_t n_kv_heads() const { return static_cast<std::uint32_t>(layers_.front().score.size()); }
-  std::int64_t total() const { return std::int64_t{budget_} * static_cast<std::int64_t>(layers_.size()) * n_kv_heads(); }
+  std::int64_t total() const {
+    return std::int64_t{budget_} * static_cast<std::int64_t>(layers_.size()) * n_kv_heads();
+  }
   std::uint32_t window() const { return window_; }
   const std::vector<LayerState>& states() const { return states_; }
   const std::vector<double>& memory() const { return memory_; }

@@ -31,6 +31,49 @@ TEST(PyramidUpstream, matches_the_golden_vectors) {
   }
 }
 
+LayerPlan plan_for_prompt(const std::string& text, std::uint32_t layers, std::uint32_t window, std::uint32_t budget,
+                          std::uint32_t n_prompt) {
+  LayerPlanInput input;
+  input.n_layers = layers;
+  input.n_kv_heads = 1;
+  input.budget = budget;
+  input.window = window;
+  input.n_prompt = n_prompt;
+  return allocator(text)->layer_plan(input);
+}
+
+TEST(PyramidUpstream, clamps_for_short_prompts_when_told) {
+  const LayerPlan clamped = plan_for_prompt("pyramid:total=upstream,length=prompt", 32, 8, 128, 240);
+  EXPECT_EQ(clamped.budget.front() - 8, 232);
+  EXPECT_EQ(clamped.budget.back() - 8, 15);
+  EXPECT_EQ(clamped.realised - 32 * 8, 3952);
+  // T0 < 2 C is uniform, and below the budget nothing is dropped anyway.
+  for (const std::uint32_t prompt : {200U, 100U}) {
+    EXPECT_EQ(plan_for_prompt("pyramid:total=upstream,length=prompt", 32, 8, 128, prompt).budget,
+              std::vector<std::int32_t>(32, 128));
+  }
+  EXPECT_EQ(plan_for_prompt("pyramid:total=upstream", 32, 8, 128, 200).budget.front() - 8, 234);
+  EXPECT_EQ(plan_for_prompt("pyramid:total=upstream,length=prompt", 32, 8, 128, 8000).budget,
+            plan("pyramid:total=upstream", 32, 8, 128).budget);
+}
+
+TEST(PyramidKvpress, matches_the_golden_vectors) {
+  const LayerPlan p = plan_for_prompt("pyramid:total=kvpress,length=prompt", 32, 64, 2000, 8000);
+  EXPECT_EQ(p.budget[0], 3900);
+  EXPECT_EQ(p.budget[15], 2061);
+  EXPECT_EQ(p.budget[31], 100);
+  EXPECT_EQ(p.realised, 64000);
+  // 800 / 20 is below the window of 64: uniform.
+  EXPECT_EQ(plan_for_prompt("pyramid:total=kvpress", 32, 64, 800, 8000).budget, std::vector<std::int32_t>(32, 800));
+}
+
+TEST(PyramidExact, is_clamped_like_the_code_when_told) {
+  const LayerPlan p = plan_for_prompt("pyramid:length=prompt", 32, 8, 128, 200);
+  EXPECT_EQ(p.realised, p.nominal);
+  EXPECT_LE(p.budget.front() - 8, 192);
+  EXPECT_GT(p.budget.front(), p.budget.back());
+}
+
 TEST(PyramidExact, holds_the_total_falls_with_depth_and_leaves_every_head_one_candidate) {
   for (const std::uint32_t layers : {1U, 2U, 3U, 28U, 30U, 32U, 48U, 97U}) {
     for (const std::uint32_t budget : {9U, 10U, 16U, 64U, 128U, 257U, 1024U}) {

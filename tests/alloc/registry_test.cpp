@@ -15,7 +15,8 @@ TEST(Registry, lists_every_system_once_in_display_order) {
   for (const ComponentSpec& spec : allocator_specs()) allocators.push_back(spec.name);
   for (const ComponentSpec& spec : scorer_specs()) scorers.push_back(spec.name);
   EXPECT_EQ(allocators, (std::vector<std::string_view>{"uniform", "pyramid", "reasonalloc", "reasonalloc-layer",
-                                                       "reasonalloc-head"}));
+                                                       "reasonalloc-head", "reasonalloc-dynamic", "adakv", "headkv",
+                                                       "dynamickv", "cake", "duoattention", "lukv", "oracle"}));
   EXPECT_EQ(scorers, (std::vector<std::string_view>{"rkv", "snapkv", "random", "streaming", "oracle"}));
 }
 

@@ -216,14 +216,13 @@ TEST(EveryReplanningAllocator, keeps_total_and_minimum_and_repeats_itself) {
     const auto least = static_cast<std::int32_t>((model.window() + 1) * model.n_kv_heads());
     for (const std::string text :
          {"cake", "cake:cascade=off", "dynamickv", "dynamickv:group=1,radio=1", "oracle", "oracle:order=mass",
-          "reasonalloc-dynamic", "reasonalloc-dynamic:operator=waterfill,unbias=0", "reasonalloc-dynamic:clip=demand"}) {
+          "reasonalloc-dynamic", "reasonalloc-dynamic:operator=waterfill,unbias=0",
+          "reasonalloc-dynamic:clip=demand"}) {
       const auto rule = allocator(text);
       ASSERT_TRUE(rule->replans_layers());
       const Budgets budget = model.replan(*rule);
-      const bool cuts_in_stages = text == "cake" || text.starts_with("dynamickv");
-      if (cuts_in_stages || text == "cake:cascade=off") {
-        EXPECT_LE(sum(budget), std::max<std::int64_t>(model.total(), least * static_cast<std::int64_t>(budget.size())))
-            << text;
+      if (text.starts_with("cake") || text.starts_with("dynamickv")) {
+        EXPECT_LE(sum(budget), model.total()) << text << ": caps and stages can leave some unused";
       } else {
         EXPECT_EQ(sum(budget), model.total()) << text;
       }

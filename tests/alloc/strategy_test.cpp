@@ -26,7 +26,7 @@ TEST(Strategy, prints_short_and_full_texts) {
   const Strategy strategy = Strategy::parse("pyramid/snapkv:window=16,kernel=5");
   EXPECT_EQ(strategy.short_text(), "pyramid/snapkv:kernel=5,window=16");
   EXPECT_EQ(strategy.full_text(),
-            "pyramid:beta=20,total=exact/"
+            "pyramid:beta=20,total=exact,length=growing/"
             "snapkv:kernel=5,precision=fp32,window=16,buffer=128,prompt=cut,protect=none,order=score");
 }
 
@@ -49,6 +49,7 @@ TEST(Strategy, spells_equal_numbers_equally) {
 }
 
 std::string random_value(const ParameterSpec& parameter, std::mt19937& random) {
+  if (parameter.kind == ParameterKind::text) return random() % 2 == 0 ? "/some/folder/table.json" : "a=b:c.tsv";
   if (parameter.kind == ParameterKind::word) return std::string(parameter.words[random() % parameter.words.size()]);
   if (parameter.kind == ParameterKind::protection) {
     return Protection{.prompt = random() % 2 == 0,
@@ -88,6 +89,15 @@ TEST(Strategy, takes_protection_in_both_written_forms_and_prints_one) {
   EXPECT_EQ(Strategy::parse("uniform/rkv:protect=sinks:0").scorer.word("protect"), "none");
 }
 
+std::string message(std::string_view text) {
+  try {
+    Strategy::parse(text);
+  } catch (const BadStrategy& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
 TEST(Strategy, returns_from_its_printed_texts_for_random_settings) {
   const unsigned seed = 12345;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -96,21 +106,13 @@ TEST(Strategy, returns_from_its_printed_texts_for_random_settings) {
     for (const ComponentSpec& allocator : allocator_specs()) {
       for (const ComponentSpec& scorer : scorer_specs()) {
         const std::string text = random_component(allocator, random) + '/' + random_component(scorer, random);
+        if (message(text).find("does not go together") != std::string::npos) continue;
         const Strategy strategy = Strategy::parse(text);
         EXPECT_EQ(Strategy::parse(strategy.full_text()), strategy) << text;
         EXPECT_EQ(Strategy::parse(strategy.short_text()), strategy) << text;
       }
     }
   }
-}
-
-std::string message(std::string_view text) {
-  try {
-    Strategy::parse(text);
-  } catch (const BadStrategy& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 std::string names_of(std::span<const ComponentSpec> specs) {
@@ -163,6 +165,13 @@ TEST(StrategyErrors, tell_what_a_strategy_looks_like) {
   EXPECT_EQ(message("rkv/uniform"),
             "unknown allocator 'rkv' (allocator first, then scorer); known: " + names_of(allocator_specs()));
   EXPECT_EQ(message("uniform/"), "unknown scorer ''; known: " + names_of(scorer_specs()));
+}
+
+TEST(Strategy, takes_file_names_with_slashes) {
+  const Strategy strategy = Strategy::parse("headkv:table=/a/b.c/heads.json,beta=2/rkv:lambda=0.5");
+  EXPECT_EQ(strategy.allocator.word("table"), "/a/b.c/heads.json");
+  EXPECT_EQ(strategy.short_text(), "headkv:table=/a/b.c/heads.json,beta=2/rkv:lambda=0.5");
+  EXPECT_EQ(strategy.scorer.name, "rkv");
 }
 
 TEST(StrategyErrors, refuse_malformed_parameters) {

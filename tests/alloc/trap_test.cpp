@@ -12,17 +12,21 @@ namespace {
 
 LayerPlan plan(const std::string& text, std::uint32_t layers, std::uint32_t budget, std::uint32_t window = 8) {
   static const std::vector<double> demand(64, 1.0);
-  return allocator(text)->layer_plan({.n_layers = layers,
-                                      .n_kv_heads = 2,
-                                      .budget = budget,
-                                      .window = window,
-                                      .demand = std::span(demand).first(layers)});
+  const HeadTable table = flat_table(layers, 2);
+  LayerPlanInput input{.n_layers = layers,
+                       .n_kv_heads = 2,
+                       .budget = budget,
+                       .window = window,
+                       .demand = std::span(demand).first(layers)};
+  input.table = &table;
+  return allocator(text)->layer_plan(input);
 }
 
 TEST(Trap, no_1_a_budget_includes_the_window_once) {
   for (const ComponentSpec& spec : allocator_specs()) {
     for (const std::uint32_t window : {1U, 8U, 32U}) {
-      EXPECT_EQ(plan(std::string(spec.name), 16, 64, window).realised, 64 * 16 * 2) << spec.name << ' ' << window;
+      EXPECT_EQ(plan(with_finite_budgets(spec.name), 16, 64, window).realised, 64 * 16 * 2)
+          << spec.name << ' ' << window;
     }
   }
 }
