@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control.h"
+#include "tests/bench/device_bandwidth.h"
 #include "tests/cuda_on_cpu/runtime_checks.h"
 
 namespace kvwave::testing {
@@ -25,6 +26,15 @@ TEST(DeviceLayer, a_failed_call_names_itself_and_its_place) {
 
 TEST(DeviceLayer, copies_stay_inside_their_buffer) {
   EXPECT_EQ(refusal_of_copy(), "a copy would leave a device buffer");
+}
+
+TEST(DeviceLayer, bandwidth_is_measured_within_the_memory_asked_for) {
+  cudasim::set_memory_limit(std::size_t{1} << 16);
+  const bench::Bandwidth found = bench::device_bandwidth(0, std::size_t{1} << 16);
+  EXPECT_GT(found.read, 0);
+  EXPECT_GT(found.copy, 0);
+  EXPECT_EQ(bench::free_device_bytes(0), std::size_t{1} << 16) << "it gives back what it took";
+  cudasim::set_memory_limit(std::size_t{1} << 40);
 }
 
 }  // namespace

@@ -1,0 +1,51 @@
+"""What gpu_check.py makes and asks for: at full size, and tiny for a rehearsal without a GPU."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    model: tuple  # options of make_random_model
+    positions: tuple  # decode speed is measured behind prompts of so many tokens
+    recording_positions: int
+    tokens: int
+    repeats: int
+    demo_tokens: int
+    trace: tuple  # options of make_long_trace: the whole replay
+    trace_shape: tuple  # of it: steps, prompt, layers, q_heads, head_dim
+    slice: tuple  # the part of it that the CPU can do too
+    budgets: tuple
+    megabytes: int  # of the bandwidth measurement
+
+
+FULL = Sizes(
+    model=(),  # 8B: the program's defaults
+    positions=(1024, 16384),
+    recording_positions=1024,
+    tokens=64,
+    repeats=3,
+    demo_tokens=200,
+    trace=("--steps", 16384),
+    trace_shape=(16384, 64, 32, 32, 128),
+    slice=("--steps", 2048, "--layers", 1),
+    budgets=tuple(range(32, 513, 32)),
+    megabytes=8192,
+)
+
+TINY = Sizes(
+    model=("--layers", 2, "--hidden", 256, "--ffn", 256, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 64,
+           "--vocab", 300, "--context", 1024),
+    positions=(16, 48),
+    recording_positions=16,
+    tokens=8,
+    repeats=1,
+    demo_tokens=24,
+    trace=("--steps", 96, "--prompt", 16, "--layers", 2, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 32),
+    trace_shape=(96, 16, 2, 4, 32),
+    slice=("--steps", 96, "--prompt", 16, "--layers", 1, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 32),
+    budgets=tuple(range(16, 48, 2)),
+    megabytes=64,
+)
+
+STRATEGIES = ("uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-head/rkv")  # x 16 budgets = 64
+EMBEDDING_BYTES = {"F16": 2.0, "Q4_K": 144 / 256}  # of one parameter
