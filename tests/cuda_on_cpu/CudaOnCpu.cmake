@@ -45,13 +45,16 @@ function(kvwave_cuda_on_cpu_objects target)
 endfunction()
 
 # kvwave_cuda_on_cpu_test(NAME [CUDA file.cu...] SOURCES file.cpp... LIBRARIES lib...) is kvwave_test with kernels, its
-# own or those of an object library, run in three orders of threads.
+# own or those of an object library, run in three orders of threads; under a sanitizer in the one that CUDASIM_ORDER says.
 function(kvwave_cuda_on_cpu_test name)
   cmake_parse_arguments(arg "" "" "CUDA;SOURCES;LIBRARIES" ${ARGN})
   kvwave_test(${name} LIBRARIES ${arg_LIBRARIES} kvwave_cudasim SOURCES ${arg_SOURCES})
   if(arg_CUDA)
     kvwave_cuda_on_cpu_objects(${name}_cuda ${arg_CUDA})
     target_link_libraries(${name} PRIVATE ${name}_cuda)
+  endif()
+  if(KVWAVE_SANITIZE)
+    return()
   endif()
   foreach(order reverse shuffle:7)
     add_test(NAME ${name}.${order} COMMAND ${name})

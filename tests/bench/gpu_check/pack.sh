@@ -11,7 +11,7 @@ readonly LIMIT=$((64 << 20))
 mkdir -p "$(dirname "$DIR")"
 tmp=$(mktemp -d "$DIR.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-mkdir -p "$tmp"/check/{bin,lib} "$tmp"/model-1 "$tmp"/model-2
+mkdir -p "$tmp"/check "$tmp"/payload/{bin,lib} "$tmp"/model-1 "$tmp"/model-2
 
 for name in "${PROGRAMS[@]}"; do
   program=$(find "$BUILD" -type f -name "$name" -perm -u+x -print -quit)
@@ -21,13 +21,15 @@ for name in "${PROGRAMS[@]}"; do
       *) echo "gpu-check --pack: no $name in $BUILD" >&2; exit 1 ;;
     esac
   fi
-  strip -o "$tmp/check/bin/$name" "$program"
+  strip -o "$tmp/payload/bin/$name" "$program"
   # All but the C library itself, which belongs to the other machine's kernel and loader.
   ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
     grep -v -E '/(libc|libm|libdl|librt|libpthread|libresolv|libutil|libnss[^/]*|ld-linux[^/]*)\.so' |
-    while read -r library; do cp -L -u "$library" "$tmp/check/lib/"; done
+    while read -r library; do cp -L -u "$library" "$tmp/payload/lib/"; done
 done
-strip --strip-unneeded "$tmp"/check/lib/*
+strip --strip-unneeded "$tmp"/payload/lib/*
+tar -C "$tmp/payload" -czf "$tmp/check/payload.tar.gz" bin lib
+rm -r "$tmp/payload"
 cp "$here"/*.py "$tmp/check/"
 cp "$here/launcher.sh" "$tmp/check/gpu-check"
 
