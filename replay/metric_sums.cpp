@@ -92,77 +92,144 @@ void MetricSums::add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& s
   }
 }
 
-// Sums of one block of columns over the rows of one q_head, kept close while its steps go by.
-struct MetricSums::ColumnBlock {
-  using Sums = std::array<double, kBlockColumns>;
-  Sums mass{}, high{}, error{}, bound{}, output{}, recall{};
-  Sums bin_mass{}, bin_error{}, bin_recall{};
+namespace {
+
+// One value per column of a block. Loops have a fixed length, so that the compiler keeps them in vector registers.
+template <class T>
+struct BlockLine {
+  alignas(64) std::array<T, kBlockColumns> value{};
+
+  // The first n columns from memory; the others 0.
+  static BlockLine load(const float* from, std::uint32_t n) {
+    BlockLine line;
+    if (n == kBlockColumns) {
+      std::copy_n(from, kBlockColumns, line.value.begin());
+    } else {
+      std::copy_n(from, n, line.value.begin());
+    }
+    return line;
+  }
+  template <class U>
+  void add(const BlockLine<U>& other) {
+    for (std::uint32_t c = 0; c < kBlockColumns; ++c) value[c] += other.value[c];
+  }
+  template <class U>
+  void add(const BlockLine<U>& other, const BlockLine<T>& weight) {
+    for (std::uint32_t c = 0; c < kBlockColumns; ++c) value[c] += weight.value[c] * other.value[c];
+  }
 };
+
+using Sums = BlockLine<double>;
+using Line = BlockLine<float>;
+
+void add_to(std::vector<double>& to, std::size_t at, std::uint32_t n, const Sums& from) {
+  for (std::uint32_t c = 0; c < n; ++c) to[at + c] += from.value[c];
+}
+
+void store(std::vector<float>& to, std::size_t at, std::uint32_t n, const Line& from, float share) {
+  for (std::uint32_t c = 0; c < n; ++c) to[at + c] = from.value[c] * share;
+}
+
+// Sums over the steps of one q_head: of counted steps, and of all steps of the current bin.
+struct HeadSums {
+  Sums mass, high, error, bound, output, recall;
+  Sums bin_mass, bin_error, bin_recall;
+};
+
+// (2 (1 - m) max |v|)^2.
+Sums square_bounds(const Line& mass, double value) {
+  Sums bound;
+  for (std::uint32_t c = 0; c < kBlockColumns; ++c) {
+    const double limit = 2 * std::max(0.0, 1.0 - mass.value[c]) * value;
+    bound.value[c] = limit * limit;
+  }
+  return bound;
+}
+
+Sums upper_masses(const Line& mass, float unknown) {
+  Sums high;
+  for (std::uint32_t c = 0; c < kBlockColumns; ++c) high.value[c] = std::min(1.0, double{mass.value[c]} + unknown);
+  return high;
+}
+
+}  // namespace
 
 void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first,
                              std::uint32_t n) {
   const std::uint32_t group = sequence.group();
   const float share = 1.0F / static_cast<float>(group);
-  const auto add = [n, first](std::vector<double>& to, std::size_t row_start, const ColumnBlock::Sums& from) {
-    for (std::uint32_t c = 0; c < n; ++c) to[row_start + first + c] += from[c];
-  };
-  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
-    ColumnBlock block;
-    for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
-      const std::size_t at = std::size_t{step} * n_columns + first;
-      const std::size_t kv_at = (std::size_t{q_head / group} * sequence.n_steps() + step) * n_columns + first;
-      ColumnBlock::Sums counted;
-      for (std::uint32_t c = 0; c < n; ++c) counted[c] = step >= counted_from[first + c] ? 1.0 : 0.0;
-
-      const float* const mass = scores.mass(q_head, step).data() + first;
-      const float unknown = scores.unknown(q_head, step);
-      for (std::uint32_t c = 0; c < n; ++c) {
-        step_mass[at + c] += mass[c];
-        block.mass[c] += counted[c] * mass[c];
-        block.high[c] += counted[c] * std::min(1.0, double{mass[c]} + unknown);
-        block.bin_mass[c] += mass[c];
-        steps.mass[kv_at + c] += mass[c] * share;
-      }
-      if (metrics.error) {
-        const float* const error = scores.square_error(q_head, step).data() + first;
-        const double output = scores.square_output(q_head, step), value = scores.max_value(q_head, step);
-        for (std::uint32_t c = 0; c < n; ++c) {
-          const double limit = 2 * std::max(0.0, 1.0 - mass[c]) * value;
-          step_error[at + c] += error[c];
-          step_bound[at + c] += limit * limit;
-          block.error[c] += counted[c] * error[c];
-          block.bound[c] += counted[c] * limit * limit;
-          block.output[c] += counted[c] * output;
-          block.bin_error[c] += error[c];
-          steps.error[kv_at + c] += error[c];
+  std::vector<HeadSums> heads(sequence.n_q_heads);
+  for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
+    Sums counted;
+    for (std::uint32_t c = 0; c < n; ++c) counted.value[c] = step >= counted_from[first + c] ? 1.0 : 0.0;
+    Sums of_step_mass, of_step_error, of_step_bound, of_step_recall;
+    for (std::uint32_t kv_head = 0; kv_head < sequence.n_kv_heads; ++kv_head) {
+      Line of_head_mass, of_head_error, of_head_recall;
+      for (std::uint32_t q_head = kv_head * group; q_head < (kv_head + 1) * group; ++q_head) {
+        HeadSums& head = heads[q_head];
+        const Line mass = Line::load(scores.mass(q_head, step).data() + first, n);
+        of_head_mass.add(mass);
+        of_step_mass.add(mass);
+        head.mass.add(mass, counted);
+        const float unknown = scores.unknown(q_head, step);
+        if (unknown > 0) {
+          head.high.add(upper_masses(mass, unknown), counted);
+        } else {
+          head.high.add(mass, counted);
+        }
+        if (with_bins_) head.bin_mass.add(mass);
+        if (metrics.error) {
+          const Line error = Line::load(scores.square_error(q_head, step).data() + first, n);
+          const Sums bound = square_bounds(mass, scores.max_value(q_head, step));
+          Sums output;
+          output.value.fill(scores.square_output(q_head, step));
+          of_head_error.add(error);
+          of_step_error.add(error);
+          of_step_bound.add(bound);
+          head.error.add(error, counted);
+          head.bound.add(bound, counted);
+          head.output.add(output, counted);
+          if (with_bins_) head.bin_error.add(error);
+        }
+        if (metrics.recall) {
+          const Line recall = Line::load(scores.recall(q_head, step).data() + first, n);
+          of_head_recall.add(recall);
+          of_step_recall.add(recall);
+          head.recall.add(recall, counted);
+          if (with_bins_) head.bin_recall.add(recall);
         }
       }
-      if (metrics.recall) {
-        const float* const recall = scores.recall(q_head, step).data() + first;
-        for (std::uint32_t c = 0; c < n; ++c) {
-          step_recall[at + c] += recall[c];
-          block.recall[c] += counted[c] * recall[c];
-          block.bin_recall[c] += recall[c];
-          steps.recall[kv_at + c] += recall[c] * share;
-        }
-      }
-      if (with_bins_ && ((step + 1) % bin_steps == 0 || step + 1 == scores.end())) {
-        const std::size_t bin_layer = std::size_t{step / bin_steps} * sequence.n_layers + layer;
-        const std::size_t bin = (bin_layer * sequence.n_q_heads + q_head) * n_columns;
-        add(bin_mass, bin, std::exchange(block.bin_mass, {}));
-        if (metrics.error) add(bin_error, bin, std::exchange(block.bin_error, {}));
-        if (metrics.recall) add(bin_recall, bin, std::exchange(block.bin_recall, {}));
-      }
+      const std::size_t at = (std::size_t{kv_head} * sequence.n_steps() + step) * n_columns + first;
+      store(steps.mass, at, n, of_head_mass, share);
+      if (metrics.error) store(steps.error, at, n, of_head_error, 1.0F);
+      if (metrics.recall) store(steps.recall, at, n, of_head_recall, share);
     }
-    const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns;
-    add(head_mass, head, block.mass);
-    add(head_high, head, block.high);
+    const std::size_t at = std::size_t{step} * n_columns + first;
+    add_to(step_mass, at, n, of_step_mass);
     if (metrics.error) {
-      add(head_error, head, block.error);
-      add(head_bound, head, block.bound);
-      add(head_output, head, block.output);
+      add_to(step_error, at, n, of_step_error);
+      add_to(step_bound, at, n, of_step_bound);
     }
-    if (metrics.recall) add(head_recall, head, block.recall);
+    if (metrics.recall) add_to(step_recall, at, n, of_step_recall);
+    if (!with_bins_ || ((step + 1) % bin_steps != 0 && step + 1 != scores.end())) continue;
+    for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+      const std::size_t bin_layer = std::size_t{step / bin_steps} * sequence.n_layers + layer;
+      const std::size_t bin = (bin_layer * sequence.n_q_heads + q_head) * n_columns + first;
+      add_to(bin_mass, bin, n, std::exchange(heads[q_head].bin_mass, {}));
+      if (metrics.error) add_to(bin_error, bin, n, std::exchange(heads[q_head].bin_error, {}));
+      if (metrics.recall) add_to(bin_recall, bin, n, std::exchange(heads[q_head].bin_recall, {}));
+    }
+  }
+  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+    const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first;
+    add_to(head_mass, head, n, heads[q_head].mass);
+    add_to(head_high, head, n, heads[q_head].high);
+    if (metrics.error) {
+      add_to(head_error, head, n, heads[q_head].error);
+      add_to(head_bound, head, n, heads[q_head].bound);
+      add_to(head_output, head, n, heads[q_head].output);
+    }
+    if (metrics.recall) add_to(head_recall, head, n, heads[q_head].recall);
   }
 }
 
@@ -179,11 +246,12 @@ void MetricSums::add_scores(std::uint32_t layer, LayerScores& scores, kernels::T
 void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
                                       std::span<const std::uint32_t> counts) {
   const std::uint32_t n_steps = sequence.n_steps();
+  std::vector<std::uint32_t> total(n_steps, 0), paged(n_steps, 0);
   for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
     const std::span<const std::uint32_t> resident = counts.subspan(std::size_t{h} * n_steps, n_steps);
-    for (std::uint32_t s = 0; s < n_steps; ++s) {
-      step_resident[std::size_t{s} * n_columns + column] += resident[s];
-      step_paged[std::size_t{s} * n_columns + column] += in_pages(resident[s], metrics.page);
+    for (std::uint32_t s = 0; s < n_steps; ++s) total[s] += resident[s];
+    if (metrics.page > 1) {
+      for (std::uint32_t s = 0; s < n_steps; ++s) paged[s] += in_pages(resident[s], metrics.page);
     }
     if (with_bins_) {
       const std::size_t head = std::size_t{layer} * sequence.n_kv_heads + h;
@@ -203,6 +271,10 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
         std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions), sequence);
     out.churn = turnover.churn;
     out.jaccard = turnover.jaccard;
+  }
+  for (std::uint32_t s = 0; s < n_steps; ++s) {
+    step_resident[std::size_t{s} * n_columns + column] += total[s];
+    step_paged[std::size_t{s} * n_columns + column] += metrics.page > 1 ? paged[s] : total[s];
   }
 }
 

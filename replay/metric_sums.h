@@ -71,7 +71,6 @@ class MetricSums {
   struct HeadSteps {
     std::vector<float> mass, error, recall, output;
   };
-  struct ColumnBlock;
 
   HeadSteps& head_steps(std::uint32_t layer);
   void add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& steps);

@@ -6,24 +6,24 @@
 namespace kvwave::replay {
 
 WorstSteps worst_steps(std::span<const float> values, std::uint32_t first_step, Worst worst) {
-  std::vector<float> badness;  // larger is worse
-  const float sign = worst == Worst::highest ? 1.0F : -1.0F;
+  const float sign = worst == Worst::highest ? -1.0F : 1.0F;
   WorstSteps found;
+  std::vector<float> goodness;  // smaller is worse
+  goodness.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isnan(values[i])) continue;
-    const float bad = sign * values[i];
-    if (found.step < 0 || bad > sign * static_cast<float>(found.value)) {
+    const float good = sign * values[i];
+    if (std::isnan(good)) continue;
+    if (found.step < 0 || good < sign * static_cast<float>(found.value)) {
       found.step = static_cast<std::int64_t>(first_step + i);
       found.value = values[i];
     }
-    badness.push_back(bad);
+    goodness.push_back(good);
   }
-  if (badness.empty()) return found;
-  const std::size_t n = (badness.size() + 9) / 10;
-  std::nth_element(badness.begin(), badness.begin() + static_cast<std::ptrdiff_t>(n - 1), badness.end(),
-                   [](float a, float b) { return a > b; });
+  if (goodness.empty()) return found;
+  const std::size_t n = (goodness.size() + 9) / 10;
+  std::nth_element(goodness.begin(), goodness.begin() + static_cast<std::ptrdiff_t>(n - 1), goodness.end());
   double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += badness[i];
+  for (std::size_t i = 0; i < n; ++i) sum += goodness[i];
   found.decile = static_cast<double>(sign) * sum / static_cast<double>(n);
   return found;
 }

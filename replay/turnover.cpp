@@ -8,17 +8,16 @@ namespace kvwave::replay {
 Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence& sequence) {
   const auto n_steps = static_cast<std::int32_t>(sequence.n_steps());
   // Per step: how many entries leave, and how many of them the previous eviction had left (were there already).
-  std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps));
+  std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps)), old(leaving.size());
   for (const std::int32_t step : evicted_at) {
     if (step < n_steps) ++leaving[static_cast<std::size_t>(step)];
   }
-  std::vector<std::int32_t> previous(static_cast<std::size_t>(n_steps), -1);
+  std::vector<std::int32_t> previous(leaving.size(), -1);
   std::int32_t last = -1;
   for (std::int32_t s = 0; s < n_steps; ++s) {
     previous[static_cast<std::size_t>(s)] = last;
     if (leaving[static_cast<std::size_t>(s)] > 0) last = s;
   }
-  std::vector<std::uint32_t> old(leaving.size());
   for (std::size_t i = 0; i < evicted_at.size(); ++i) {
     const std::int32_t step = evicted_at[i];
     if (step >= n_steps) continue;

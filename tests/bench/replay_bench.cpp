@@ -1,120 +1,213 @@
-// Times both phases of replay on one trace: phase 2 with 64 configurations against 1, for retained mass alone and with
-// the output error, and phase 1 per configuration. Best of three, wall time of the phases alone (no file access).
-// replay_bench TRACE [--json] [--threads N]
+// Times both phases of replay on one trace held in memory: phase 2 with 64 configurations against 1, for retained mass
+// alone, with the output error and with all metrics; phase 1 per configuration on one thread; and one configuration
+// over rows that lie in memory beside the machine's read bandwidth. Best of several; no file access is timed.
+// replay_bench TRACE [--json] [--threads N] [--repeats N] [--only mass,error,all,phase1,rows]
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
+#include <chrono>
+#include <map>
 #include <string>
+#include <time.h>
 #include <vector>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "kernels/cpu_features.h"
 #include "kernels/thread_pool.h"
+#include "replay/evaluate.h"
 #include "replay/replay_trace.h"
+#include "tests/bench/row_bandwidth.h"
+#include "tests/bench/tool_main.h"
 #include "traces/reader.h"
+
+namespace kvwave::bench {
 
 namespace {
 
 using namespace std::string_literals;
-using kvwave::replay::Metrics;
-using kvwave::replay::SweepRequest;
+using Clock = std::chrono::steady_clock;
 
-constexpr int kRepeats = 3;
+constexpr std::uint32_t kPhase1Budget = 256, kBandwidthPrompt = 1000;
 
-SweepRequest request(const std::vector<std::string>& strategies, std::uint32_t n_budgets) {
-  SweepRequest request;
-  for (const std::string& text : strategies) request.strategies.push_back(kvwave::alloc::Strategy::parse(text));
-  for (std::uint32_t i = 0; i < n_budgets; ++i) request.budgets.push_back(64 + 16 * i);
-  request.controls = false;
-  return request;
-}
-
-struct Seconds {
-  double simulate = 1e300, evaluate = 1e300;
+struct Options {
+  std::string path;
+  std::vector<std::string> only = {"mass", "error", "all", "phase1", "rows"};
+  bool json = false;
+  unsigned threads = 0;
+  int repeats = 3;
 };
 
-Seconds best_of(const kvwave::traces::TraceReader& trace, const SweepRequest& request, const Metrics& metrics,
-                kvwave::kernels::ThreadPool& pool) {
+struct Seconds {
+  double wall = 1e300;
+  double core = 1e300;  // processor time of all threads
+};
+
+double core_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+template <class Work>
+Seconds best_of(int repeats, Work&& work) {
   Seconds best;
-  const std::vector<double> demand(trace.shape().n_layers, 1.0);
-  kvwave::replay::ReplayOptions options;
-  options.metrics = metrics;
-  for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    const auto done = kvwave::replay::replay_trace(trace, 0, request, demand, options, pool, [](auto, auto) {});
-    best.simulate = std::min(best.simulate, done->simulate_seconds);
-    best.evaluate = std::min(best.evaluate, done->evaluate_seconds);
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    const auto start = Clock::now();
+    const double core = core_seconds();
+    work();
+    best.wall = std::min(best.wall, std::chrono::duration<double>(Clock::now() - start).count());
+    best.core = std::min(best.core, core_seconds() - core);
   }
   return best;
 }
 
-// Bytes of all attention rows of the decode steps, fp32.
-double row_bytes(const kvwave::replay::Sequence& sequence) {
-  double entries = 0;
-  for (std::uint32_t s = 0; s < sequence.n_steps(); ++s) entries += sequence.n_prompt + s + 1;
-  return entries * sequence.n_layers * sequence.n_q_heads * 4;
+// A trace's layers in memory.
+struct Layers {
+  replay::Sequence sequence;
+  std::vector<replay::LayerTensors> tensors;
+
+  explicit Layers(const traces::TraceReader& trace) : sequence(replay::sequence_of(trace)) {
+    for (std::uint32_t l = 0; l < sequence.n_layers; ++l) tensors.push_back(load_layer(trace, sequence, l));
+  }
+};
+
+replay::Sweep sweep_of(const std::vector<std::string>& strategies, const std::vector<std::uint32_t>& budgets,
+                       const replay::Sequence& sequence) {
+  replay::SweepRequest request;
+  for (const std::string& text : strategies) request.strategies.push_back(alloc::Strategy::parse(text));
+  request.budgets = budgets;
+  request.controls = false;
+  return build_sweep(request, sequence, std::vector<double>(sequence.n_layers, 1.0));
 }
 
-int bench(const std::string& path, bool json, unsigned threads) {
-  const kvwave::traces::TraceReader trace(path);
-  kvwave::kernels::ThreadPool pool(threads);
-  const Metrics mass{.mass = true, .error = false, .recall = false};
-  const Metrics error{.mass = true, .error = true, .recall = false};
-  const Metrics all{};
-  const SweepRequest one = request({"uniform/rkv"s}, 1);
-  const SweepRequest many = request({"uniform/rkv"s, "uniform/snapkv"s, "pyramid/rkv"s, "reasonalloc-head/rkv"s}, 16);
-  SweepRequest rkv = request({"uniform/rkv"s}, 1);
-  rkv.budgets = {256};
-  const Seconds mass_1 = best_of(trace, one, mass, pool), mass_64 = best_of(trace, many, mass, pool);
-  const Seconds error_1 = best_of(trace, one, error, pool), error_64 = best_of(trace, many, error, pool);
-  const Seconds all_1 = best_of(trace, one, all, pool), all_64 = best_of(trace, many, all, pool);
-  const double rkv_ms = 1e3 * best_of(trace, rkv, mass, pool).simulate;
-  const double gigabytes = row_bytes(kvwave::replay::sequence_of(trace)) / 1e9;
-  if (json) {
-    fmt::print(
-        "{{\"mass_seconds_1\": {:.4f}, \"mass_seconds_64\": {:.4f}, \"mass_gb_per_second_1\": {:.2f}, "
-        "\"mass_gb_per_second_64\": {:.2f}, \"error_seconds_1\": {:.4f}, \"error_seconds_64\": {:.4f}, "
-        "\"all_seconds_1\": {:.4f}, \"all_seconds_64\": {:.4f}, \"phase1_ms_per_configuration\": {:.2f}, "
-        "\"phase1_ms_per_configuration_of_64\": {:.2f}, \"threads\": {}, \"path\": \"{}\"}}\n",
-        mass_1.evaluate, mass_64.evaluate, gigabytes / mass_1.evaluate, gigabytes / mass_64.evaluate, error_1.evaluate,
-        error_64.evaluate, all_1.evaluate, all_64.evaluate, rkv_ms, 1e3 * mass_64.simulate / 64, pool.size(),
-        to_string(kvwave::kernels::simd_path()));
+using Residency = std::vector<std::vector<replay::LayerResidency>>;  // [layer][simulation]
+
+Residency simulate(const Layers& layers, const replay::Sweep& sweep) {
+  Residency found(layers.tensors.size());
+  replay::StatisticsScratch scratch;
+  for (std::uint32_t l = 0; l < found.size(); ++l) {
+    replay::StatisticsSource source;
+    source.tensors = &layers.tensors[l];
+    for (const replay::Simulation& simulation : sweep.simulations) {
+      found[l].push_back(simulate_layer(simulation, layers.sequence, l, source, 0, scratch));
+    }
+  }
+  return found;
+}
+
+class Bench {
+ public:
+  explicit Bench(const Options& options) : options_(options), layers_(traces::TraceReader(options.path)) {
+    std::vector<std::uint32_t> budgets;
+    for (std::uint32_t i = 0; i < 16; ++i) budgets.push_back(64 + 16 * i);
+    one_ = sweep_of({"uniform/rkv"s}, {64}, layers_.sequence);
+    many_ = sweep_of({"uniform/rkv"s, "uniform/snapkv"s, "pyramid/rkv"s, "reasonalloc-head/rkv"s}, budgets,
+                     layers_.sequence);
+  }
+
+  int run() {
+    const std::map<std::string, replay::Metrics> parts = {
+        {"mass", {.error = false, .recall = false}}, {"error", {.recall = false}}, {"all", {}}};
+    const bool any = std::any_of(options_.only.begin(), options_.only.end(),
+                                 [&](const std::string& part) { return parts.contains(part); });
+    kernels::ThreadPool pool(options_.threads);
+    result_["threads"] = pool.size();
+    result_["path"] = to_string(kernels::simd_path());
+    const Residency few = any ? simulate(layers_, one_) : Residency(),
+                    lots = any ? simulate(layers_, many_) : Residency();
+    for (const std::string& part : options_.only) {
+      if (parts.contains(part)) phase2(part, parts.at(part), few, lots, pool);
+      if (part == "phase1") phase1();
+      if (part == "rows") rows();
+    }
+    if (options_.json) fmt::print("{}\n", result_.dump());
     return 0;
   }
-  fmt::print("{}, {} threads, {}: {:.2f} GB of attention rows\n", path, pool.size(),
-             to_string(kvwave::kernels::simd_path()), gigabytes);
-  fmt::print("{:<34}{:>12}{:>12}{:>10}{:>12}\n", "phase 2", "1 config", "64 configs", "ratio", "64: GB/s");
-  const auto line = [&](const char* name, double few, double lots) {
-    fmt::print("{:<34}{:>10.3f} s{:>10.3f} s{:>9.2f}x{:>12.2f}\n", name, few, lots, lots / few, gigabytes / lots);
-  };
-  line("retained mass", mass_1.evaluate, mass_64.evaluate);
-  line("retained mass, output error", error_1.evaluate, error_64.evaluate);
-  line("all metrics", all_1.evaluate, all_64.evaluate);
-  fmt::print("phase 1: uniform/rkv at 256 {:.1f} ms, mean of 64 {:.1f} ms per configuration\n", rkv_ms,
-             1e3 * mass_64.simulate / 64);
-  return 0;
+
+ private:
+  void phase2(const std::string& name, const replay::Metrics& metrics, const Residency& few, const Residency& lots,
+              kernels::ThreadPool& pool) {
+    const auto evaluate = [&](const replay::Sweep& sweep, const Residency& residency) {
+      return best_of(options_.repeats, [&] {
+        replay::MetricSums sums(layers_.sequence, sweep, metrics, false);
+        for (std::size_t l = 0; l < residency.size(); ++l) {
+          evaluate_layer(layers_.tensors[l], sweep, residency[l], metrics, pool, sums);
+        }
+      });
+    };
+    const Seconds of_1 = evaluate(one_, few), of_64 = evaluate(many_, lots);
+    double entries = 0;
+    for (std::uint32_t s = 0; s < layers_.sequence.n_steps(); ++s) entries += layers_.sequence.n_prompt + s + 1;
+    const double gigabytes = entries * layers_.sequence.n_layers * layers_.sequence.n_q_heads * 4e-9;
+    result_[name] = {{"seconds_1", of_1.wall},
+                     {"seconds_64", of_64.wall},
+                     {"core_seconds_1", of_1.core},
+                     {"core_seconds_64", of_64.core},
+                     {"gb_per_second_64", gigabytes / of_64.wall}};
+    print(
+        "phase 2, {}: 64 configurations {:.3f} s, 1 configuration {:.3f} s = {:.2f}x (core time {:.3f} / {:.3f} s = "
+        "{:.2f}x), {:.2f} GB/s of attention rows\n",
+        name, of_64.wall, of_1.wall, of_64.wall / of_1.wall, of_64.core, of_1.core, of_64.core / of_1.core,
+        gigabytes / of_64.wall);
+  }
+
+  void phase1() {
+    const replay::Sweep rkv = sweep_of({"uniform/rkv"s}, {kPhase1Budget}, layers_.sequence);
+    const Seconds took = best_of(options_.repeats, [&] { simulate(layers_, rkv); });
+    result_["phase1"] = {{"core_ms", 1e3 * took.core}, {"budget", kPhase1Budget}};
+    print("phase 1, uniform/rkv at {}: {:.1f} core-ms\n", kPhase1Budget, 1e3 * took.core);
+  }
+
+  void rows() {
+    const RowBandwidth seen = measure_row_bandwidth(kBandwidthPrompt, static_cast<std::uint32_t>(options_.repeats));
+    result_["rows"] = {{"read_gb_per_second", seen.read_gb_per_second},
+                       {"replay_gb_per_second", seen.replay_gb_per_second}};
+    print(
+        "one configuration over {:.2f} GB of fp32 rows in memory, one thread: {:.1f} GB/s, plain reading {:.1f} GB/s = "
+        "{:.0f} %\n",
+        seen.gigabytes, seen.replay_gb_per_second, seen.read_gb_per_second,
+        100 * seen.replay_gb_per_second / seen.read_gb_per_second);
+  }
+
+  template <class... Args>
+  void print(fmt::format_string<Args...> format, Args&&... args) const {
+    if (!options_.json) fmt::print(format, std::forward<Args>(args)...);
+  }
+
+  Options options_;
+  Layers layers_;
+  replay::Sweep one_, many_;
+  nlohmann::json result_;
+};
+
+Options parse(std::span<const std::string> args) {
+  Options options;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const bool has_value = i + 1 < args.size();
+    if (args[i] == "--json") {
+      options.json = true;
+    } else if (args[i] == "--threads" && has_value) {
+      options.threads = static_cast<unsigned>(traces::parse_integer("threads", args[++i], 1, 1024));
+    } else if (args[i] == "--repeats" && has_value) {
+      options.repeats = static_cast<int>(traces::parse_integer("repeats", args[++i], 1, 1000));
+    } else if (args[i] == "--only" && has_value) {
+      options.only = traces::parse_list("only", args[++i]);
+    } else {
+      options.path = args[i];
+    }
+  }
+  if (options.path.empty()) {
+    throw traces::UsageError("usage: replay_bench TRACE [--json] [--threads N] [--repeats N] [--only PART,...]");
+  }
+  return options;
 }
 
 }  // namespace
 
+}  // namespace kvwave::bench
+
 int main(int argc, char** argv) {
-  std::string path;
-  bool json = false;
-  unsigned threads = 0;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--json") == 0) {
-      json = true;
-    } else if (std::strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
-      threads = static_cast<unsigned>(std::stoul(argv[++i]));
-    } else {
-      path = argv[i];
-    }
-  }
-  try {
-    if (path.empty()) throw std::invalid_argument("usage: replay_bench TRACE [--json] [--threads N]");
-    return bench(path, json, threads);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "replay_bench: {}\n", error.what());
-    return 1;
-  }
+  return kvwave::bench::run_tool("replay_bench", argc, argv, [](std::span<const std::string> args) {
+    return kvwave::bench::Bench(kvwave::bench::parse(args)).run();
+  });
 }
