@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "alloc/error.h"
@@ -34,7 +35,7 @@ int run_view(Arguments args);
 
 constexpr std::array kCommands = {
     Command{"capture", "decode a prompt and record attention into a trace", kvwave::capture::capture_command},
-    Command{"info", "what a trace or a model file holds", run_info},
+    Command{"info", "what a trace or a model holds", run_info},
     Command{"verify", "recompute what a trace claims", kvwave::replay::verify_command},
     Command{"calibrate", "traces to a Reasoning Wave profile", kvwave::replay::calibrate_command},
     Command{"replay", "what each strategy would lose, from one recording", kvwave::replay::replay_command},
@@ -65,11 +66,14 @@ void print_version() {
               std::string(to_string(kvwave::kernels::simd_path())).c_str(), built.c_str());
 }
 
-/// `info` serves devices, traces and models: of files the first bytes decide, so that the extension never matters.
+/// `info` serves devices, traces and models: a folder is a model, of files the first bytes decide, so that the
+/// extension never matters.
 int run_info(Arguments args) {
   for (const std::string& arg : args) {
     if (arg == "--devices") return kvwave::capture::devices_command(args);
     if (arg.starts_with("-")) continue;
+    std::error_code error;
+    if (std::filesystem::is_directory(arg, error)) return kvwave::capture::model_info_command(args);
     std::array<char, 4> magic{};
     std::ifstream file(arg, std::ios::binary);
     if (file.read(magic.data(), magic.size()) && std::string_view(magic.data(), magic.size()) == "GGUF") {

@@ -29,7 +29,7 @@ po::options_description describe() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   options.add_options()                                                                             //
-      ("model,m", text(), "model file (GGUF)")                                                      //
+      ("model,m", text(), "the model: a GGUF file, or a folder with safetensors")                   //
       ("prompt,p", text(), "the prompt")                                                            //
       ("prompt-file,P", text(), "file that holds the prompt; - is stdin")                           //
       ("dataset", text(), "JSON Lines, field 'problem' or 'prompt'; one trace OUT/<id>.h5 each")    //

@@ -19,6 +19,10 @@ constexpr std::uint32_t kCapacityStep = 1024;
 
 kernels::DecoderModel decoder_model(const Model& model) {
   const ModelConfig& config = model.config();
+  if (config.rope_attention_factor != 1.0) {
+    throw UnsupportedModel(fmt::format("{}: rope scaling with attention factor {} runs on the CPU only (--device cpu)",
+                                       config.name, config.rope_attention_factor));
+  }
   kernels::DecoderModel result;
   result.hidden = config.hidden;
   result.ffn = config.ffn;

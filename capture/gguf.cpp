@@ -134,7 +134,7 @@ void check_overlap(std::span<const GgufTensor> tensors, const std::string& file)
   for (std::size_t i = 1; i < by_offset.size(); ++i) {
     const GgufTensor& previous = *by_offset[i - 1];
     if (by_offset[i]->offset < previous.offset + previous.bytes.size()) {
-      throw BadModelFile(
+      throw OverlappingTensors(
           fmt::format("{}: tensors {} and {} overlap", file, printable(previous.name), printable(by_offset[i]->name)));
     }
   }
@@ -192,7 +192,7 @@ GgufFile::GgufFile(const std::filesystem::path& path, FileMemory memory) : path_
   for (std::uint64_t i = 0; i < n_pairs; ++i) {
     const std::string_view key = cursor.string("a key");
     if (!values_.emplace(key, cursor.value(key)).second) {
-      throw BadModelFile(fmt::format("{}: key {} appears twice", file, printable(key)));
+      throw DuplicateName(fmt::format("{}: key {} appears twice", file, printable(key)));
     }
   }
   const std::uint64_t alignment = unsigned_integer("general.alignment").value_or(kDefaultAlignment);
@@ -203,7 +203,7 @@ GgufFile::GgufFile(const std::filesystem::path& path, FileMemory memory) : path_
   for (std::uint64_t i = 0; i < n_tensors; ++i) {
     tensors_.push_back(read_tensor(cursor, file));
     if (!tensor_index_.emplace(tensors_.back().name, i).second) {
-      throw BadModelFile(fmt::format("{}: tensor {} appears twice", file, printable(tensors_.back().name)));
+      throw DuplicateName(fmt::format("{}: tensor {} appears twice", file, printable(tensors_.back().name)));
     }
   }
   const std::uint64_t data_start = (cursor.position() + alignment - 1) / alignment * alignment;
@@ -283,6 +283,15 @@ std::optional<std::vector<std::int32_t>> GgufFile::integers(std::string_view key
     }
     all.push_back(static_cast<std::int32_t>(number));
   }
+  return all;
+}
+
+std::optional<std::vector<float>> GgufFile::reals(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_array || value->type != GgufType::f32) wrong_type(key, "an array of f32", *value);
+  std::vector<float> all(value->count);
+  std::memcpy(all.data(), value->bytes.data(), value->count * sizeof(float));
   return all;
 }
 

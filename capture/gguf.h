@@ -61,6 +61,7 @@ class GgufFile {
   std::optional<std::string> string(std::string_view key) const;
   std::optional<std::vector<std::string>> strings(std::string_view key) const;
   std::optional<std::vector<std::int32_t>> integers(std::string_view key) const;
+  std::optional<std::vector<float>> reals(std::string_view key) const;
 
  private:
   [[noreturn]] void wrong_type(std::string_view key, std::string_view expected, const GgufValue& value) const;

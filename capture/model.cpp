@@ -3,25 +3,16 @@
 #include <mutex>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "capture/error.h"
-#include "capture/gguf.h"
-#include "capture/gguf_tokenizer.h"
-#include "capture/llama_architecture.h"
 #include "capture/model_parts.h"
-#include "capture/printable.h"
+#include "capture/model_source.h"
 #include "traces/sha256.h"
 
 namespace kvwave::capture {
 namespace {
 
-ModelParts read_parts(const GgufFile& file) {
-  const auto architecture = file.string("general.architecture");
-  if (!architecture) throw BadModelFile(fmt::format("{}: key 'general.architecture' is missing", file.path().string()));
-  if (*architecture == "llama") return read_llama(file);
-  throw UnsupportedModel(fmt::format("{}: architecture {} is not known; known architectures: llama",
-                                     file.path().string(), printable(*architecture)));
+ModelSource read_source(const std::filesystem::path& path, FileMemory memory) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? read_model_folder(path, memory) : read_gguf_model(path, memory);
 }
 
 // Lengths in front of every part keep two different vocabularies from giving the same bytes.
@@ -42,11 +33,11 @@ void hash_texts(traces::Sha256& hash, std::span<const std::string> texts) {
 class Model::Impl {
  public:
   Impl(const std::filesystem::path& path, FileMemory memory)
-      : file(path, memory), parts(read_parts(file)), tokenizer(read_tokenizer_data(file, parts.config.vocab_size)) {}
+      : source(read_source(path, memory)),
+        parts(assemble_parts(source.config, *source.architecture, source.tensors, *source.names)) {}
 
-  GgufFile file;
+  ModelSource source;
   ModelParts parts;
-  TokenizerData tokenizer;
   std::once_flag hashed;
   std::string sha256;
 };
@@ -63,10 +54,10 @@ Model Model::load(const std::filesystem::path& path, FileMemory memory) {
 }
 
 const ModelConfig& Model::config() const {
-  return impl_->parts.config;
+  return impl_->source.config;
 }
 const TokenizerData& Model::tokenizer_data() const {
-  return impl_->tokenizer;
+  return impl_->source.tokenizer;
 }
 std::span<const LayerParams> Model::layers() const {
   return impl_->parts.layers;
@@ -81,25 +72,33 @@ std::span<const float> Model::output_norm() const {
   return impl_->parts.output_norm;
 }
 
-std::uint64_t Model::param_bytes() const {
-  std::uint64_t bytes = 0;
-  for (const GgufTensor& tensor : impl_->file.tensors()) bytes += tensor.bytes.size();
-  return bytes;
+std::string_view Model::format() const {
+  return impl_->source.format;
 }
-
+std::uint64_t Model::param_bytes() const {
+  return impl_->source.tensors.total_bytes();
+}
 std::map<std::string, std::uint64_t> Model::tensors_by_type() const {
-  std::map<std::string, std::uint64_t> count;
-  for (const GgufTensor& tensor : impl_->file.tensors()) ++count[std::string(kernels::to_string(tensor.type))];
-  return count;
+  return impl_->source.tensors.count_by_type();
 }
 
 std::string Model::sha256() const {
-  std::call_once(impl_->hashed, [this] { impl_->sha256 = traces::Sha256().update(impl_->file.file_bytes()).hex(); });
+  std::call_once(impl_->hashed, [this] {
+    const auto& files = impl_->source.parameter_files;
+    const auto hash_file = [](std::span<const std::byte> file) { return traces::Sha256().update(file).hex(); };
+    if (files.size() == 1) {
+      impl_->sha256 = hash_file(files.front());
+      return;
+    }
+    traces::Sha256 all;
+    for (const std::span<const std::byte> file : files) all.update(hash_file(file));
+    impl_->sha256 = all.hex();
+  });
   return impl_->sha256;
 }
 
 std::string Model::tokenizer_sha256() const {
-  const TokenizerData& data = impl_->tokenizer;
+  const TokenizerData& data = impl_->source.tokenizer;
   traces::Sha256 hash;
   hash_text(hash, data.kind);
   hash_text(hash, data.pre);

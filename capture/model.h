@@ -1,5 +1,4 @@
-// A model ready to decode: numbers and parameter views of one file, whatever its container. Architecture `llama` today;
-// a new one of the family fills the same description.
+// A model ready to decode: numbers and parameter views, whatever files they came from.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capture/mapped_file.h"
@@ -15,21 +15,23 @@
 
 namespace kvwave::capture {
 
-/// How q and k are rotated. half: pairs (i, i + d/2); interleaved: pairs (2i, 2i + 1) (GGUF files of arch llama).
+/// How q and k are rotated. half: pairs (i, i + d/2); interleaved: pairs (2i, 2i + 1) (GGUF files of arch llama, whose
+/// rows of q and k are permuted to match: scores are the same).
 enum class RopeLayout { half, interleaved };
 
 struct ModelConfig {
-  std::string architecture;  ///< "llama"
-  std::string name;          ///< general.name, else the file's stem
+  std::string architecture;  ///< "llama", "mistral", "qwen2" or "qwen3" (architecture.h)
+  std::string name;          ///< GGUF: general.name, else the file's stem; safetensors: the folder's name
   std::uint32_t n_layers = 0, hidden = 0, ffn = 0;
   std::uint32_t n_q_heads = 0, n_kv_heads = 0, head_dim = 0;
   std::uint32_t vocab_size = 0, context_length = 0;
   float rms_epsilon = 0;
   double rope_theta = 0;
   RopeLayout rope_layout = RopeLayout::interleaved;
-  std::vector<float> rope_divisor;  ///< [head_dim / 2] frequency divisors, empty = all 1 (rope_freqs.weight, linear)
-  std::string rope_scaling = "{}";  ///< JSON object as stored in traces
-  bool tied_output = false;         ///< logits use the token embedding
+  std::vector<float> rope_divisor;   ///< [head_dim / 2] frequency divisors, empty = all 1 (rope_scaling.h)
+  double rope_attention_factor = 1;  ///< on cosines and sines, so on q and k each (YaRN)
+  std::string rope_scaling = "{}";   ///< JSON object as stored in traces
+  bool tied_output = false;          ///< logits use the token embedding
 };
 
 struct LayerParams {
@@ -43,21 +45,28 @@ struct LayerParams {
 /// Tokenizer facts as the container states them.
 struct TokenizerData {
   std::string source;               ///< the model file's name, for messages
-  std::string kind;                 ///< "gpt2" = byte-level BPE
+  std::string kind;                 ///< "gpt2" = byte-level BPE, "llama" = SentencePiece BPE
   std::string pre;                  ///< pre-tokenizer name, e.g. "smollm"
-  std::vector<std::string> pieces;  ///< id -> text in the byte-to-printable alphabet; control tokens literal
-  std::vector<std::int32_t> types;  ///< 1 normal, 3 control, 4 user-defined, 6 byte; empty = all normal
-  std::vector<std::string> merges;  ///< "left right", rank = index
+  std::vector<std::string> pieces;  ///< id -> text; gpt2: in the byte-to-printable alphabet, control tokens literal
+  std::vector<std::int32_t> types;  ///< 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty = all 1
+  std::vector<std::string> merges;  ///< gpt2: "left right", rank = index
+  std::vector<float> scores;        ///< llama: by id, higher is merged first
+  std::vector<std::int32_t> normalised_tokens;  ///< literal ids that are looked for after normalisation, not before
   std::int32_t bos = -1, eos = -1, eot = -1;
+  std::vector<std::int32_t> end_ids;  ///< further ids that end a turn (generation_config.json)
   bool add_bos = false;
-  std::string chat_template;  ///< Jinja text, empty when absent
+  bool nfc = false;                ///< text is brought to Unicode normalisation form C first
+  bool whole_words_first = false;  ///< a word that is itself a piece is taken whole, before any merging
+  bool add_space_prefix = false;   ///< llama: a space goes in front of the text
+  std::string chat_template;       ///< Jinja text, empty when absent
 };
 
 class Model {
  public:
-  /// Opens a GGUF file (mmap). Throws BadModelFile, UnsupportedModel, BadTensor. Nothing is allocated by a number that
-  /// was not checked against the file. All norms, block scales and plain values are scanned for NaN and infinity, which
-  /// reads the file once. Spans and matrices stay valid as long as the model (moves included).
+  /// Opens a GGUF file, the first of a split one, or a folder with config.json and safetensors (model_source.h), by
+  /// mmap. Throws BadModelFile, UnsupportedModel, BadTensor and what derives from them. Nothing is allocated by a
+  /// number that was not checked against the file. All norms, block scales and plain values are scanned for NaN and
+  /// infinity, which reads the files once. Spans and matrices stay valid as long as the model (moves included).
   static Model load(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
   ~Model();
   Model(Model&&) noexcept;
@@ -69,9 +78,11 @@ class Model {
   const kernels::ParamMatrix& token_embedding() const;           ///< [vocab, hidden]
   const kernels::ParamMatrix& output() const;                    ///< [vocab, hidden]; the embedding when tied
   std::span<const float> output_norm() const;                    ///< [hidden]
-  std::uint64_t param_bytes() const;                             ///< bytes of all tensors in the file
+  std::string_view format() const;                               ///< "gguf" or "safetensors"
+  std::uint64_t param_bytes() const;                             ///< bytes of all tensors in the files
   std::map<std::string, std::uint64_t> tensors_by_type() const;  ///< e.g. {"F32": 61, "Q4_1": 210}
-  std::string sha256() const;                                    ///< of the file; computed at the first call
+  /// Of the parameter file; of several, of their SHA-256 texts one after the other. Computed at the first call.
+  std::string sha256() const;
   std::string tokenizer_sha256() const;  ///< of kind, pre, pieces, types, merges, each with its length in front
 
  private:

@@ -1,4 +1,4 @@
-// `kvwave info MODEL`: what a model file holds, and what decoding with it will cost per token.
+// `kvwave info MODEL`: what a model holds, and what decoding with it will cost per token.
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -98,7 +98,7 @@ Json as_json(const Model& model, const Facts& facts) {
     return static_cast<double>(bytes) / static_cast<double>(facts.positions);
   };
   Json json;
-  json["format"] = "gguf";
+  json["format"] = model.format();
   json["name"] = c.name;
   json["architecture"] = c.architecture;
   json["n_layers"] = c.n_layers;
@@ -157,7 +157,7 @@ void print_text(const Model& model, const Facts& facts) {
   const TokenizerData& data = model.tokenizer_data();
   std::vector<std::string> types;
   for (const auto& [type, count] : model.tensors_by_type()) types.push_back(fmt::format("{} {}", count, type));
-  line("model", fmt::format("{}, architecture {}", printable(c.name), c.architecture));
+  line("model", fmt::format("{}, architecture {}, from {}", printable(c.name), c.architecture, model.format()));
   line("shape", fmt::format("{} layers, {} q_heads, {} kv_heads, head_dim {}, hidden {}, ffn {}", c.n_layers,
                             c.n_q_heads, c.n_kv_heads, c.head_dim, c.hidden, c.ffn));
   line("context", fmt::format("{} positions", c.context_length));

@@ -1,5 +1,6 @@
 #include "capture/pre_tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -28,7 +29,7 @@ constexpr const char* kQwen2 =
 struct Family {
   std::string_view name;
   std::array<const char*, 2> passes;  // nullptr: none
-  bool whole_pieces_first = false;
+  bool whole_words_first = false;
 };
 constexpr std::array kFamilies = {
     Family{"gpt-2", {kGpt2, nullptr}},
@@ -58,6 +59,18 @@ struct FreeMatch {
 };
 
 }  // namespace
+
+std::optional<std::string_view> pre_tokenizer_of_pattern(std::string_view pattern) {
+  for (const Family& family : kFamilies) {
+    if (family.passes[1] == nullptr && family.passes[0] == pattern) return family.name;
+  }
+  return std::nullopt;
+}
+
+bool takes_whole_words(std::string_view name) {
+  return std::any_of(kFamilies.begin(), kFamilies.end(),
+                     [name](const Family& family) { return family.name == name && family.whole_words_first; });
+}
 
 class PreTokenizer::Pattern {
  public:
@@ -102,7 +115,6 @@ class PreTokenizer::Pattern {
 
 PreTokenizer::PreTokenizer(std::string_view name) {
   const Family& family = find_family(name);
-  whole_pieces_first_ = family.whole_pieces_first;
   for (const char* pass : family.passes) {
     if (pass != nullptr) passes_.emplace_back(pass);
   }

@@ -2,10 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace kvwave::capture {
+
+/// The name of the family whose only step is this pattern, as tokenizer.json writes it; nothing when it is not known.
+std::optional<std::string_view> pre_tokenizer_of_pattern(std::string_view pattern);
+
+/// Whether GGUF files of this pre-tokenizer take a word that is itself a piece whole, before any merging.
+bool takes_whole_words(std::string_view name);
 
 class PreTokenizer {
  public:
@@ -18,13 +25,9 @@ class PreTokenizer {
   /// The words of `text`, in order and without gaps: views into it. `text` must be valid UTF-8. Time is linear.
   std::vector<std::string_view> split(std::string_view text) const;
 
-  /// Whether a word that is itself a piece is taken whole, before any merging (llama-bpe).
-  bool whole_pieces_first() const { return whole_pieces_first_; }
-
  private:
   class Pattern;
   std::vector<Pattern> passes_;
-  bool whole_pieces_first_ = false;
 };
 
 }  // namespace kvwave::capture

@@ -6,7 +6,8 @@
 
 namespace kvwave::capture {
 
-RopeTable::RopeTable(const ModelConfig& config) : layout_(config.rope_layout), frequency_(config.head_dim / 2) {
+RopeTable::RopeTable(const ModelConfig& config)
+    : layout_(config.rope_layout), factor_(config.rope_attention_factor), frequency_(config.head_dim / 2) {
   for (std::size_t i = 0; i < frequency_.size(); ++i) {
     frequency_[i] = std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / config.head_dim);
     if (!config.rope_divisor.empty()) frequency_[i] /= static_cast<double>(config.rope_divisor[i]);
@@ -19,8 +20,8 @@ void RopeTable::set_block(std::uint32_t first, std::uint32_t count) {
   for (std::uint32_t index = 0; index < count; ++index) {
     for (const double frequency : frequency_) {
       const double angle = (first + index) * frequency;
-      cos_.push_back(static_cast<float>(std::cos(angle)));
-      sin_.push_back(static_cast<float>(std::sin(angle)));
+      cos_.push_back(static_cast<float>(factor_ * std::cos(angle)));
+      sin_.push_back(static_cast<float>(factor_ * std::sin(angle)));
     }
   }
 }

@@ -9,7 +9,8 @@
 
 namespace kvwave::capture {
 
-/// Cosines and sines of a block of positions: angle i = position * theta^(-2i/d) / divisor[i], formed in fp64.
+/// Cosines and sines of a block of positions: angle i = position * theta^(-2i/d) / divisor[i], formed in fp64,
+/// times the model's attention factor.
 class RopeTable {
  public:
   explicit RopeTable(const ModelConfig& config);
@@ -24,6 +25,7 @@ class RopeTable {
 
  private:
   RopeLayout layout_;
+  double factor_;
   std::vector<double> frequency_;  // [d / 2]
   std::vector<float> cos_, sin_;   // [count, d / 2]
 };

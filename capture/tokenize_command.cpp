@@ -16,8 +16,9 @@ namespace kvwave::capture {
 int tokenize_command(std::span<const std::string> args) {
   namespace po = boost::program_options;
   po::options_description options;
-  options.add_options()("model,m", po::value<std::string>()->value_name("FILE"), "the model (GGUF)")(
-      "prompt,p", po::value<std::string>()->value_name("TEXT"), "the text")(
+  options.add_options()("model,m", po::value<std::string>()->value_name("MODEL"),
+                        "the model: a GGUF file, or a folder")("prompt,p", po::value<std::string>()->value_name("TEXT"),
+                                                               "the text")(
       "prompt-file,P", po::value<std::string>()->value_name("FILE"), "the text from a file, - for stdin")(
       "raw", "the text as it is, without the model's chat template");
   const auto values = traces::parse_options(

@@ -1,4 +1,5 @@
-// Byte-level BPE (GPT-2 family) from a model's own vocabulary, and the way back to bytes.
+// From text to the ids of a model's own vocabulary, and the way back to bytes: byte-level BPE (GPT-2 family, from GGUF
+// and tokenizer.json alike) and SentencePiece BPE (from GGUF).
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,10 @@ class Tokenizer {
 
   /// Ids of `text`. With `special`, control tokens written out in the text become their ids (leftmost first, of those
   /// the longest); otherwise they are plain text. User-defined tokens always become their ids. Bytes that are no UTF-8
-  /// are merged apart from the text around them, never replaced: decode(encode(text)) == text whatever the bytes.
+  /// are merged apart from the text around them, never replaced. decode(encode(text)) == text whatever the bytes, but
+  /// for two things that belong to some models: normalisation (NFC, Qwen) and a space in front (SentencePiece).
   /// Throws BadPrompt for a byte the vocabulary has no token for (SmolLM2 lacks 21, such as 0x04 and 0xff). BOS is put
-  /// in front only where `add_bos` and the model's file asks for it. Text is not normalised (no NFC).
+  /// in front only where `add_bos` and the model's file asks for it.
   std::vector<std::int32_t> encode(std::string_view text, bool special, bool add_bos) const;
 
   /// Raw bytes of one token, id in [0, vocab_size) (control tokens: their text). A piece may end inside a UTF-8

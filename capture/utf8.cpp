@@ -47,4 +47,10 @@ std::size_t valid_utf8_prefix(std::string_view text) {
   return length;
 }
 
+std::size_t invalid_utf8_prefix(std::string_view text) {
+  std::size_t length = 0;
+  while (length < text.size() && utf8_front(text.substr(length)).state != Utf8State::complete) ++length;
+  return length;
+}
+
 }  // namespace kvwave::capture

@@ -19,5 +19,7 @@ Utf8Front utf8_front(std::string_view text);
 
 /// Length of the longest beginning that is valid UTF-8.
 std::size_t valid_utf8_prefix(std::string_view text);
+/// Length of the longest beginning in which no character starts.
+std::size_t invalid_utf8_prefix(std::string_view text);
 
 }  // namespace kvwave::capture

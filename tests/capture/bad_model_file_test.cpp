@@ -38,7 +38,7 @@ TEST(BadModelFile, paths_that_are_no_file) {
   const TemporaryFolder folder;
   expect_load_error<BadModelFile>(folder / "absent.gguf", "No such file");
   std::filesystem::create_directory(folder / "folder.gguf");
-  expect_load_error<BadModelFile>(folder / "folder.gguf", "directory");
+  expect_load_error<BadModelFile>(folder / "folder.gguf", "no config.json in the folder");
   ASSERT_EQ(::mkfifo((folder / "pipe.gguf").c_str(), 0600), 0);
   expect_load_error<BadModelFile>(folder / "pipe.gguf", "not a regular file");
 }

@@ -19,7 +19,8 @@ using testing::TinyLlama;
 TEST(BadModel, architectures_it_does_not_know_are_named_with_the_known_ones) {
   GgufBuilder b = build_tiny_llama();
   b.set_string("general.architecture", "gemma3");
-  expect_build_error<UnsupportedModel>(b, "architecture 'gemma3' is not known; known architectures: llama");
+  expect_build_error<UnsupportedModel>(
+      b, "architecture 'gemma3' is not known; known architectures: llama, mistral, qwen2, qwen3");
   b.set_u32("general.architecture", 3);
   expect_build_error<BadModelFile>(b, "expected a string, got u32");
   b.remove("general.architecture");
@@ -121,7 +122,7 @@ TEST(BadModel, tensors_that_would_be_left_out_are_refused) {
   expect_build_error<UnsupportedModel>(b, "mixture of experts");
   b = build_tiny_llama();
   b.set_u32("split.count", 2);
-  expect_build_error<UnsupportedModel>(b, "split over several files");
+  expect_build_error<BadModelFile>(b, "the first of 2 files of a split model, whose name should end in");
 }
 
 TEST(BadModel, nan_and_infinity_are_found_in_norms_values_and_scales) {
@@ -142,8 +143,11 @@ TEST(BadModel, nan_and_infinity_are_found_in_norms_values_and_scales) {
 
 TEST(BadModel, rope_scaling_it_does_not_know_is_refused) {
   GgufBuilder b = build_tiny_llama();
-  b.set_string("llama.rope.scaling.type", "yarn");
-  expect_build_error<UnsupportedModel>(b, "rope scaling type 'yarn'; known types are none and linear");
+  b.set_string("llama.rope.scaling.type", "longrope");
+  expect_build_error<UnsupportedModel>(b, "rope scaling type 'longrope'; known types are none, linear and yarn");
+  b = build_tiny_llama();
+  b.set_u32("llama.attention.sliding_window", 64);
+  expect_build_error<UnsupportedModel>(b, "sliding-window attention over 64 of 512 positions");
   b = build_tiny_llama();
   b.set_f32("llama.rope.scaling.attn_factor", 1.5F);
   expect_build_error<UnsupportedModel>(b, "attention factor");

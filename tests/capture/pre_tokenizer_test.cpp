@@ -22,6 +22,7 @@ TokenizerData small_vocabulary(const std::string& pre) {
   TokenizerData data;
   data.kind = "gpt2";
   data.pre = pre;
+  data.whole_words_first = takes_whole_words(pre);
   data.pieces = fixture().at("pieces").get<std::vector<std::string>>();
   data.merges = fixture().at("merges").get<std::vector<std::string>>();
   return data;

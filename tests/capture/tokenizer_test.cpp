@@ -92,6 +92,7 @@ TEST(Tokenizer, bos_only_where_the_file_asks_for_it) {
 TEST(Tokenizer, whole_pieces_of_llama_bpe_are_never_control_tokens) {
   TokenizerData data = tiny_data();
   data.pre = "llama-bpe";
+  data.whole_words_first = true;
   const std::int32_t stop = add_piece(data, "stop", 3);
   const std::int32_t halt = add_piece(data, "halt", 1);
   const Tokenizer tokenizer(data);
@@ -117,8 +118,10 @@ TEST(Tokenizer, takes_a_word_of_a_megabyte) {
 
 TEST(Tokenizer, refuses_what_it_does_not_know_and_names_the_file) {
   TokenizerData data = tiny_data();
-  data.kind = "llama";
+  data.kind = "bert";
   EXPECT_THROW(Tokenizer{data}, UnsupportedModel);
+  data.kind = "llama";
+  EXPECT_THROW(Tokenizer{data}, BadModelFile) << "no scores";
   data = tiny_data();
   data.kind.clear();
   EXPECT_THROW(Tokenizer{data}, UnsupportedModel);

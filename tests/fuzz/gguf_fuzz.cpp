@@ -23,8 +23,11 @@ void use(const std::string& path, std::string_view text) {
     } catch (const UnsupportedModel&) {  // most templates are of no known form
     }
     const Tokenizer tokenizer(model.tokenizer_data());
+    const TokenizerData& data = model.tokenizer_data();
+    const bool keeps_text = data.kind == "gpt2" && !data.nfc;  // neither normalised nor with a space in front
     for (const bool special : {false, true}) {
-      if (tokenizer.decode(tokenizer.encode(text, special, false)) != text) std::abort();
+      const std::string back = tokenizer.decode(tokenizer.encode(text, special, false));
+      if (keeps_text && back != text) std::abort();
     }
   } catch (const Error&) {
   }

@@ -1,0 +1,114 @@
+#include "capture/sentencepiece_encoder.h"
+
+#include <cstddef>
+#include <queue>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "capture/error.h"
+#include "capture/utf8.h"
+
+namespace kvwave::capture {
+namespace {
+
+constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+std::string with_visible_spaces(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == ' ') {
+      out += kSpace;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+/// A run of the text; neighbours by index. Merging extends the left one and empties the right one.
+struct Symbol {
+  std::size_t begin = 0, length = 0;
+  std::size_t previous = kNone, next = kNone;
+};
+
+/// A possible merge. It is void when either symbol has changed since, which its length shows.
+struct Candidate {
+  float score = 0;
+  std::size_t left = 0, right = 0, length = 0;
+
+  bool operator<(const Candidate& other) const {  // the top of a priority queue is the largest
+    return score != other.score ? score < other.score : left > other.left;
+  }
+};
+
+std::vector<Symbol> split_characters(std::string_view text) {
+  std::vector<Symbol> symbols;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Front front = utf8_front(text.substr(at));
+    const std::size_t length = front.state == Utf8State::complete ? front.length : 1;
+    symbols.push_back({at, length, symbols.empty() ? kNone : symbols.size() - 1, symbols.size() + 1});
+    at += length;
+  }
+  if (!symbols.empty()) symbols.back().next = kNone;
+  return symbols;
+}
+
+}  // namespace
+
+SentencePieceEncoder::SentencePieceEncoder(PieceIds ids, std::vector<float> scores,
+                                           const std::array<std::int32_t, 256>& byte_ids, bool space_prefix)
+    : ids_(std::move(ids)), scores_(std::move(scores)), byte_ids_(byte_ids), space_prefix_(space_prefix) {}
+
+std::int32_t SentencePieceEncoder::find(std::string_view piece) const {
+  const auto found = ids_.find(piece);
+  return found == ids_.end() ? -1 : found->second;
+}
+
+void SentencePieceEncoder::encode(std::string_view plain, bool after_special, std::vector<std::int32_t>& out) const {
+  if (plain.empty()) return;
+  const std::string text =
+      (space_prefix_ && after_special ? std::string(kSpace) : std::string()) + with_visible_spaces(plain);
+  const std::string_view view = text;
+  std::vector<Symbol> symbols = split_characters(view);
+  std::priority_queue<Candidate> candidates;
+  const auto consider = [&](std::size_t left, std::size_t right) {
+    if (left == kNone || right == kNone) return;
+    const std::size_t length = symbols[left].length + symbols[right].length;
+    const std::int32_t id = find(view.substr(symbols[left].begin, length));
+    if (id >= 0) candidates.push({scores_[static_cast<std::size_t>(id)], left, right, length});
+  };
+  for (std::size_t i = 1; i < symbols.size(); ++i) consider(i - 1, i);
+  while (!candidates.empty()) {
+    const Candidate c = candidates.top();
+    candidates.pop();
+    Symbol& left = symbols[c.left];
+    Symbol& right = symbols[c.right];
+    if (left.length == 0 || right.length == 0 || left.length + right.length != c.length) continue;
+    left.length = c.length;
+    left.next = right.next;
+    right.length = 0;
+    if (left.next != kNone) symbols[left.next].previous = c.left;
+    consider(left.previous, c.left);
+    consider(c.left, left.next);
+  }
+  for (const Symbol& symbol : symbols) {
+    const std::string_view piece = view.substr(symbol.begin, symbol.length);
+    if (const std::int32_t id = find(piece); id >= 0) {
+      out.push_back(id);
+      continue;
+    }
+    for (const char c : piece) {
+      const std::int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+      if (id < 0) {
+        throw BadPrompt(fmt::format("the model's vocabulary has no token for byte 0x{:02x}, which the text holds",
+                                    static_cast<unsigned char>(c)));
+      }
+      out.push_back(id);
+    }
+  }
+}
+
+}  // namespace kvwave::capture
