@@ -137,9 +137,9 @@ class ConfigReader {
     if (kinds == nullptr) return;
     if (!kinds->is_array()) json_.wrong_type("layer_types", "an array");
     for (const nlohmann::json& kind : *kinds) {
-      if (kind == "full_attention" || (kind == "sliding_attention" && window != 0)) continue;
-      unsupported(fmt::format("a layer of type {}; known is \"full_attention\"",
-                              kind.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)));
+      const std::string name = kind.is_string() ? kind.get<std::string>() : std::string();
+      if (name == "full_attention" || (name == "sliding_attention" && window != 0)) continue;
+      unsupported(fmt::format("a layer of type {}; known is 'full_attention'", printable(name)));
     }
   }
 

@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "capture/json_reader.h"
 #include "capture/model.h"
 
 namespace kvwave::capture {

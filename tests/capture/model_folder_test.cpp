@@ -141,7 +141,7 @@ TEST_F(ModelFolder, configurations_that_compute_something_else_are_refused_by_na
   refused("llama", "quantization_config", json{{"bits", 4}}, "quantization_config");
   refused("llama", "rope_parameters", json{{"rope_type", "longrope"}}, "rope scaling type 'longrope'");
   refused("mistral", "sliding_window", 64, "sliding-window attention over 64 of 256 positions");
-  refused("llama", "layer_types", json{"linear_attention"}, "a layer of type \"linear_attention\"");
+  refused("llama", "layer_types", json{"linear_attention"}, "a layer of type 'linear_attention'");
   expect_load_error<UnsupportedModel>(changed("qwen2", "config.json",
                                               [](json& c) {
                                                 c["use_sliding_window"] = true;
