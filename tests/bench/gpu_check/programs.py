@@ -11,6 +11,10 @@ class Failed(Exception):
     """A program that failed, ran out of time or is not there; the text is one line."""
 
 
+class Missing(Failed):
+    """What cannot be had on this machine: no fault of the device."""
+
+
 class Programs:
     def __init__(self, folder, libraries, seconds):
         """`folder` holds the programs, at any depth; `libraries` (or None) the shared libraries they need."""
@@ -30,7 +34,7 @@ class Programs:
     def start(self, name, *args):
         """Starts a program in the background; finish() waits for it."""
         if name not in self.files:
-            raise Failed(f"{name} was not built")
+            raise Missing(f"{name} was not built")
         command = [str(self.files[name]), *map(str, args)]
         return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -39,7 +43,7 @@ class Programs:
         if limit <= 0:
             process.kill()
             process.communicate()
-            raise Failed("no time was left")
+            raise Missing("no time was left")
         try:
             out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:

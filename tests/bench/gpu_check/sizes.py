@@ -47,5 +47,14 @@ TINY = Sizes(
     megabytes=64,
 )
 
+PROMPT = "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step."
 STRATEGIES = ("uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-head/rkv")  # x 16 budgets = 64
+# What llama.cpp is reported to decode at on this class of card, as bytes of parameters per second: models differ in
+# shape, so bytes compare better than tokens.
+LLAMA_CPP = {
+    "F16": (83.3 * 13.5e9, "LLaMA 2 7B F16, 83.3 tok/s on an H100 PCIe, 13.5 GB: "
+                           "https://github.com/XiongjieDai/GPU-Benchmarks-on-LLM-Inference"),
+    "Q4_K": (190 * 5.7e9, "Qwen3.5-9B Q4_K_M, 190 tok/s on an H200 SXM, 5.7 GB: "
+                          "https://pavlokhmel.com/llm_throughput_benchmark_on_13_gpus_and_10_models.html"),
+}
 EMBEDDING_BYTES = {"F16": 2.0, "Q4_K": 144 / 256}  # of one parameter
