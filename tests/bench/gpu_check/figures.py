@@ -78,10 +78,11 @@ def demo_speed(check):
 
 def replay_seconds(check, trace, device, limit):
     """Seconds of both phases and of the whole command, for 64 configurations."""
-    strategies = [word for strategy in STRATEGIES for word in ("-s", strategy)]
-    _, err, wall = check.programs.timed("kvwave", "replay", trace, *strategies, "-b",
+    words = [word for strategy in STRATEGIES for word in ("-s", strategy)]
+    words += ["--threads", 2] if device == "cpu" else []
+    _, err, wall = check.programs.timed("kvwave", "replay", trace, *words, "-b",
                                         ",".join(map(str, check.size.budgets)), "--metrics", "mass,error",
-                                        "--no-controls", "--device", device, "--threads", 2 if device == "cpu" else 0,
+                                        "--no-controls", "--device", device,
                                         "--json", check.path("replay.json"), "-f", limit=limit)
     phases = re.search(r"phase 1 ([0-9.]+) s .*phase 2 ([0-9.]+) s", err)
     if phases is None:

@@ -105,7 +105,7 @@ class GpuCheck:
         program = self.programs.run("kvwave", "--version")[0].strip()
         for text in self.wrong:
             self.report.note(f"wrong: {text}")
-        command = " ".join(["./run gpu-check"] + (["--device cpu --tiny"] if self.args.tiny else []))
+        command = "./run gpu-check" + (" --device cpu" if self.args.device == "cpu" else "") + " --tiny" * self.args.tiny
         text = self.report.markdown(device, program, command, seconds, self.args.tiny)
         print(text)
         print(f"gpu-check: wrote {self.report.write(self.args.results, device, text)}", file=sys.stderr)

@@ -24,8 +24,7 @@ class Report:
         date = datetime.datetime.now(datetime.timezone.utc)
         lines = [f"# gpu-check on {device}", ""]
         if rehearsal:
-            lines += ["**A rehearsal with tiny shapes on the CPU: it shows that the script runs, no figure means "
-                      "anything.**", ""]
+            lines += ["**A rehearsal with tiny shapes: it shows that the script runs, no figure means anything.**", ""]
         lines += [f"- date: {date:%Y-%m-%d %H:%M} UTC", f"- device: {device}", f"- program: {program}",
                   f"- command: `{command}`", f"- took {seconds:.0f} s", "",
                   "| what | measured | to reach | |", "| --- | --- | --- | --- |"]

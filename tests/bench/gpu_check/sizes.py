@@ -33,16 +33,16 @@ FULL = Sizes(
 )
 
 TINY = Sizes(
-    model=("--layers", 2, "--hidden", 256, "--ffn", 256, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 64,
+    model=("--layers", 1, "--hidden", 256, "--ffn", 256, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 64,
            "--vocab", 300, "--context", 1024),
-    positions=(16, 48),
-    recording_positions=16,
-    tokens=8,
+    positions=(8, 20),
+    recording_positions=8,
+    tokens=2,
     repeats=1,
-    demo_tokens=24,
-    trace=("--steps", 96, "--prompt", 16, "--layers", 2, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 32),
-    trace_shape=(96, 16, 2, 4, 32),
-    slice=("--steps", 96, "--prompt", 16, "--layers", 1, "--q-heads", 4, "--kv-heads", 2, "--head-dim", 32),
+    demo_tokens=8,
+    trace=("--steps", 40, "--prompt", 16, "--layers", 1, "--q-heads", 2, "--kv-heads", 1, "--head-dim", 32),
+    trace_shape=(40, 16, 1, 2, 32),
+    slice=("--steps", 40, "--prompt", 16, "--layers", 1, "--q-heads", 2, "--kv-heads", 1, "--head-dim", 32),
     budgets=tuple(range(16, 48, 2)),
     megabytes=64,
 )
