@@ -11,6 +11,8 @@ export ASAN_OPTIONS="strict_string_checks=1:allocator_may_return_null=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp:history_size=4:halt_on_error=1"
+# The CUDA kernels' threads, run on the CPU, in an order that no device promises either.
+export CUDASIM_ORDER=shuffle:7
 # A kernel that randomises too many address bits stops ThreadSanitizer before main(): run without randomisation there.
 wrap=()
 if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then wrap=(setarch "$(uname -m)" -R); fi
