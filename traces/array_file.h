@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace kvwave::traces {
@@ -42,6 +43,14 @@ class ArrayFileWriter {
   std::unique_ptr<Impl> impl_;
 };
 
+/// What an ArrayFileWriter can write.
+enum class ArrayType { f32, f64, i32, u32, text };
+
+struct ArrayAttribute {
+  std::string name;
+  std::variant<std::string, double, std::int64_t, std::vector<double>> value;
+};
+
 /// Reads what ArrayFileWriter wrote; all sizes are checked against the file before memory is taken.
 class ArrayFileReader {
  public:
@@ -55,7 +64,12 @@ class ArrayFileReader {
   std::vector<float> floats(std::string_view name) const;
   std::vector<double> doubles(std::string_view name) const;
   std::vector<std::int32_t> ints(std::string_view name) const;
+  std::vector<std::uint32_t> uints(std::string_view name) const;
   std::vector<std::string> strings(std::string_view name) const;
+  bool is_group(std::string_view name) const;
+  ArrayType type(std::string_view name) const;  ///< throws WrongShape when absent or of no ArrayType
+  /// By ascending name. Throws WrongShape for one that ArrayFileWriter does not write.
+  std::vector<ArrayAttribute> attributes(std::string_view object) const;
   std::string text_attribute(std::string_view object, std::string_view name) const;
   double number_attribute(std::string_view object, std::string_view name) const;
 
@@ -63,5 +77,10 @@ class ArrayFileReader {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Copies a group with everything in it, in ascending order of names, as if it were written anew: the bytes of `to`
+/// depend on values alone, not on the history of `from`. Throws as reader and writer do.
+void copy_arrays(const ArrayFileReader& from, const std::string& from_group, ArrayFileWriter& to,
+                 const std::string& to_group);
 
 }  // namespace kvwave::traces

@@ -126,6 +126,44 @@ class ArrayFileReader::Impl {
     return opened;
   }
 
+  H5O_type_t object_type(const std::string& name) const {
+    if (!has(name)) fail(name, "is absent");
+    H5O_info_t info{};
+    check_hdf5(H5Oget_info_by_name(file_.get(), name.c_str(), &info, H5P_DEFAULT));
+    return info.type;
+  }
+
+  // One attribute in the kind that the writer would have used.
+  ArrayAttribute any_attribute(const std::string& object, hid_t owner, const std::string& name) const {
+    const AttributeHandle opened(H5Aopen(owner, name.c_str(), H5P_DEFAULT));
+    const TypeHandle type(H5Aget_type(opened.get()));
+    const SpaceHandle space(H5Aget_space(opened.get()));
+    const H5T_class_t kind = H5Tget_class(type.get());
+    const hssize_t n = H5Sget_simple_extent_npoints(space.get());
+    const bool scalar = H5Sget_simple_extent_ndims(space.get()) == 0;
+    if (kind == H5T_FLOAT && !scalar && n >= 0 && static_cast<std::uint64_t>(n) <= kMostText) {
+      std::vector<double> values(static_cast<std::size_t>(n));
+      if (n > 0) check_hdf5(H5Aread(opened.get(), H5T_NATIVE_DOUBLE, values.data()));
+      return {name, values};
+    }
+    if (scalar && kind == H5T_FLOAT) {
+      double value = 0;
+      check_hdf5(H5Aread(opened.get(), H5T_NATIVE_DOUBLE, &value));
+      return {name, value};
+    }
+    if (scalar && kind == H5T_INTEGER) {
+      std::int64_t value = 0;
+      check_hdf5(H5Aread(opened.get(), H5T_NATIVE_INT64, &value));
+      return {name, value};
+    }
+    if (scalar && kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0 && H5Tget_size(type.get()) <= kMostText) {
+      std::string text(H5Tget_size(type.get()), '\0');
+      check_hdf5(H5Aread(opened.get(), type.get(), text.data()));
+      return {name, text.substr(0, text.find('\0'))};
+    }
+    fail(object, fmt::format("attribute {} is of a kind that is not written here", name));
+  }
+
   hid_t file() const { return file_.get(); }
 
  private:
@@ -173,6 +211,48 @@ std::vector<double> ArrayFileReader::doubles(std::string_view name) const {
 }
 std::vector<std::int32_t> ArrayFileReader::ints(std::string_view name) const {
   return impl_->read<std::int32_t>(std::string(name), H5T_INTEGER, H5T_NATIVE_INT32);
+}
+
+std::vector<std::uint32_t> ArrayFileReader::uints(std::string_view name) const {
+  return impl_->read<std::uint32_t>(std::string(name), H5T_INTEGER, H5T_NATIVE_UINT32);
+}
+
+bool ArrayFileReader::is_group(std::string_view name) const {
+  return impl_->guarded([&] { return impl_->object_type(std::string(name)) == H5O_TYPE_GROUP; });
+}
+
+ArrayType ArrayFileReader::type(std::string_view name) const {
+  return impl_->guarded([&] {
+    const DatasetHandle opened = impl_->dataset(std::string(name));
+    const TypeHandle type(H5Dget_type(opened.get()));
+    const H5T_class_t kind = H5Tget_class(type.get());
+    const std::size_t bytes = H5Tget_size(type.get());
+    if (kind == H5T_FLOAT && bytes == 4) return ArrayType::f32;
+    if (kind == H5T_FLOAT && bytes == 8) return ArrayType::f64;
+    if (kind == H5T_INTEGER && bytes == 4)
+      return H5Tget_sign(type.get()) == H5T_SGN_2 ? ArrayType::i32 : ArrayType::u32;
+    if (kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0) return ArrayType::text;
+    impl_->fail(name, "is of a type that is not written here");
+  });
+}
+
+std::vector<ArrayAttribute> ArrayFileReader::attributes(std::string_view object) const {
+  return impl_->guarded([&] {
+    const std::string name(object);
+    if (!impl_->has(name)) impl_->fail(name, "is absent");
+    const ObjectHandle owner(H5Oopen(impl_->file(), name.c_str(), H5P_DEFAULT));
+    std::vector<std::string> names;
+    const auto add = [](hid_t, const char* found, const H5A_info_t*, void* out) -> herr_t {
+      static_cast<std::vector<std::string>*>(out)->emplace_back(found);
+      return 0;
+    };
+    hsize_t index = 0;
+    check_hdf5(H5Aiterate2(owner.get(), H5_INDEX_NAME, H5_ITER_INC, &index, add, &names));
+    std::sort(names.begin(), names.end());
+    std::vector<ArrayAttribute> attributes;
+    for (const std::string& found : names) attributes.push_back(impl_->any_attribute(name, owner.get(), found));
+    return attributes;
+  });
 }
 
 std::vector<std::string> ArrayFileReader::strings(std::string_view name) const {

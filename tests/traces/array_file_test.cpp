@@ -38,6 +38,37 @@ void write_example(const fs::path& path, bool overwrite = false) {
   writer.commit();
 }
 
+std::string file_bytes(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(ArrayFile, copies_a_group_with_all_types_and_attributes) {
+  const TemporaryFolder folder;
+  write_example(folder / "a.h5");
+  const auto copy = [](const fs::path& from, const fs::path& to) {
+    const ArrayFileReader reader(from);
+    ArrayFileWriter writer(to, false);
+    copy_arrays(reader, "/trace_0001", writer, "/trace_0001");
+    for (const char* name : {"/evicted_at", "/budgets", "/nothing"}) {
+      EXPECT_NO_THROW(reader.type(name)) << name;
+    }
+    writer.commit();
+  };
+  copy(folder / "a.h5", folder / "b.h5");
+  copy(folder / "b.h5", folder / "c.h5");
+  EXPECT_EQ(file_bytes(folder / "b.h5"), file_bytes(folder / "c.h5")) << "a copy of a copy is the same file";
+  const ArrayFileReader original(folder / "a.h5"), copied(folder / "c.h5");
+  EXPECT_EQ(copied.floats("/trace_0001/metric/mass"), original.floats("/trace_0001/metric/mass"));
+  EXPECT_EQ(copied.doubles("/trace_0001/exact"), original.doubles("/trace_0001/exact"));
+  EXPECT_EQ(copied.number_attribute("/trace_0001", "share"), 0.25);
+  EXPECT_EQ(original.type("/budgets"), ArrayType::u32);
+  EXPECT_EQ(original.uints("/budgets"), (std::vector<std::uint32_t>{1, 2, 4294967295U}));
+  EXPECT_EQ(original.type("/strategy"), ArrayType::text);
+  EXPECT_EQ(std::get<std::string>(original.attributes("/").at(2).value), "an example");
+  EXPECT_EQ(std::get<std::vector<double>>(original.attributes("/").at(1).value), (std::vector<double>{0.5, 0.93}));
+}
+
 TEST(ArrayFile, keeps_every_value) {
   const TemporaryFolder folder;
   write_example(folder / "a.h5");
