@@ -39,6 +39,7 @@ constexpr std::array kCommands = {
     Command{"verify", "recompute what a trace claims", kvwave::replay::verify_command},
     Command{"calibrate", "traces to a Reasoning Wave profile", kvwave::replay::calibrate_command},
     Command{"replay", "what each strategy would lose, from one recording", kvwave::replay::replay_command},
+    Command{"merge", "results of shards as those of one run", kvwave::replay::merge_command},
     Command{"strategies", "list allocators and scorers with their parameters", kvwave::replay::strategies_command},
     Command{"dump", "print part of a trace as CSV", kvwave::traces::dump_command},
     Command{"repair", "close a killed writer's trace cleanly", kvwave::traces::repair_command},

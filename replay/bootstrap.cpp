@@ -13,13 +13,23 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+// Linear interpolation between the order statistics around share * (n - 1). Reorders the values.
+double quantile(std::vector<double>& values, double share) {
+  const double at = share * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::ptrdiff_t>(at);
+  std::nth_element(values.begin(), values.begin() + below, values.end());
+  const double low = values[static_cast<std::size_t>(below)];
+  if (below + 1 >= static_cast<std::ptrdiff_t>(values.size())) return low;
+  const double high = *std::min_element(values.begin() + below + 1, values.end());
+  return low + (at - static_cast<double>(below)) * (high - low);
+}
+
 Interval expanded_interval(std::vector<double>& drawn, std::size_t n_units, double level) {
   std::erase_if(drawn, [](double value) { return std::isnan(value); });
   if (n_units < 2 || drawn.empty()) return {kNan, kNan};
-  std::sort(drawn.begin(), drawn.end());
   const auto n = static_cast<double>(n_units);
   const double share = normal_cdf(std::sqrt(n / (n - 1)) * student_quantile(0.5 * (1 - level), n - 1));
-  return {sorted_quantile(drawn, share), sorted_quantile(drawn, 1 - share)};
+  return {quantile(drawn, share), quantile(drawn, 1 - share)};
 }
 
 void draw(const RandomStream& random, std::uint32_t resample, std::span<std::uint32_t> units) {
@@ -29,15 +39,12 @@ void draw(const RandomStream& random, std::uint32_t resample, std::span<std::uin
 
 }  // namespace
 
-double sorted_quantile(std::span<const double> sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  if (below + 1 >= sorted.size()) return sorted.back();
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
-}
-
 Interval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options) {
   const auto n = static_cast<std::uint32_t>(values.size());
+  // Every mean of equal values is that value; resampling would only add rounding.
+  if (n > 1 && std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); })) {
+    return {values.front(), values.front()};
+  }
   return bootstrap(n, 0, options, [&](std::span<const std::uint32_t> units) {
     double sum = 0;
     for (const std::uint32_t unit : units) sum += values[unit];

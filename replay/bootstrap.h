@@ -18,6 +18,8 @@ struct Interval {
   bool contains(double value) const { return low <= value && value <= high; }
 };
 
+inline constexpr std::uint32_t kMostResamples = 1'000'000;
+
 struct BootstrapOptions {
   std::uint64_t seed = 1;
   std::uint32_t resamples = 10'000;
@@ -42,8 +44,5 @@ Interval bootstrap(std::uint32_t n, std::uint64_t stream, const BootstrapOptions
 Interval bootstrap_two(
     std::uint32_t n, std::uint32_t m, const BootstrapOptions& options,
     const std::function<double(std::span<const std::uint32_t>, std::span<const std::uint32_t>)>& statistic);
-
-/// Linear interpolation between order statistics: position share * (n - 1) of the sorted values, share in [0, 1].
-double sorted_quantile(std::span<const double> sorted, double share);
 
 }  // namespace kvwave::replay

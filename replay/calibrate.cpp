@@ -33,6 +33,11 @@ std::size_t rho_index(const traces::TraceReader& trace, double rho) {
       fmt::format("{}: rho {} is not in the recorded grid ({})", trace.path().string(), rho, fmt::join(grid, ", ")));
 }
 
+bool holds_rho(const traces::TraceReader& trace, double rho) {
+  const std::vector<double>& grid = trace.info().rho;
+  return std::any_of(grid.begin(), grid.end(), [&](double known) { return std::abs(known - rho) < 1e-9; });
+}
+
 TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
   trace.require({.tokens = false, .stats = true, .attention = false, .qkv = false});
   const std::size_t at = rho_index(trace, rho);
@@ -55,32 +60,49 @@ TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
   return wave;
 }
 
-Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho) {
-  const traces::TraceReader& first = *traces.front();
+CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho) {
+  return {trace.path().string(), trace.info().model_name, trace.info().model_sha256, trace.content_sha256(),
+          trace_wave(trace, rho)};
+}
+
+Profile make_profile(std::span<const CalibratedTrace> traces, double rho) {
+  const CalibratedTrace& first = traces.front();
+  const std::size_t n_layers = first.wave.demand.size();
   Profile profile;
-  profile.model_name = first.info().model_name;
-  profile.model_sha256 = first.info().model_sha256;
+  profile.model_name = first.model_name;
+  profile.model_sha256 = first.model_sha256;
   profile.rho = rho;
-  std::vector<TraceWave> waves;
-  for (const traces::TraceReader* trace : traces) {
-    if (trace->info().model_sha256 != profile.model_sha256 || trace->shape().n_layers != first.shape().n_layers) {
-      throw UnequalTraces(fmt::format("{} is of model {} and {} of model {}: a profile holds one model",
-                                      first.path().string(), first.info().model_name, trace->path().string(),
-                                      trace->info().model_name));
+  for (const CalibratedTrace& trace : traces) {
+    if (trace.model_sha256 != first.model_sha256 || trace.wave.demand.size() != n_layers) {
+      throw UnequalTraces(fmt::format("{} is of model {} and {} of model {}: a profile holds one model", first.path,
+                                      first.model_name, trace.path, trace.model_name));
     }
-    waves.push_back(trace_wave(*trace, rho));
-    profile.n_rows += waves.back().n_rows;
-    profile.traces.push_back(trace->content_sha256());
+    profile.n_rows += trace.wave.n_rows;
+    profile.traces.push_back(trace.content_sha256);
   }
-  const auto n = static_cast<double>(waves.size());
-  for (std::size_t l = 0; l < first.shape().n_layers; ++l) {
+  const auto n = static_cast<double>(traces.size());
+  for (std::size_t l = 0; l < n_layers; ++l) {
     double mean = 0, squares = 0;
-    for (const TraceWave& wave : waves) mean += wave.demand[l] / n;
-    for (const TraceWave& wave : waves) squares += (wave.demand[l] - mean) * (wave.demand[l] - mean);
+    for (const CalibratedTrace& trace : traces) mean += trace.wave.demand[l] / n;
+    for (const CalibratedTrace& trace : traces) {
+      squares += (trace.wave.demand[l] - mean) * (trace.wave.demand[l] - mean);
+    }
     profile.demand.push_back(mean);
-    profile.demand_spread.push_back(waves.size() < 2 ? 0.0 : std::sqrt(squares / (n - 1)));
+    profile.demand_spread.push_back(traces.size() < 2 ? 0.0 : std::sqrt(squares / (n - 1)));
+  }
+  for (const CalibratedTrace& trace : traces) {
+    if (traces.size() < 2) break;
+    std::vector<double> others(n_layers);
+    for (std::size_t l = 0; l < n_layers; ++l) others[l] = (n * profile.demand[l] - trace.wave.demand[l]) / (n - 1);
+    profile.trace_distance.push_back(wave_distance(trace.wave.demand, others));
   }
   return profile;
+}
+
+Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho) {
+  std::vector<CalibratedTrace> waves;
+  for (const traces::TraceReader* trace : traces) waves.push_back(calibrated_trace(*trace, rho));
+  return make_profile(waves, rho);
 }
 
 double wave_distance(std::span<const double> wave, std::span<const double> other) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "replay/profile.h"
@@ -17,6 +18,8 @@ inline constexpr double kDefaultRhoOfWave = 0.93;  ///< the paper's value
 /// Index of `rho` in the trace's grid. Throws NothingToCompute naming the grid when it is not there.
 std::size_t rho_index(const traces::TraceReader& trace, double rho);
 
+bool holds_rho(const traces::TraceReader& trace, double rho);
+
 /// One trace's wave.
 struct TraceWave {
   std::vector<double> demand;  ///< [L] mean N(rho) over query heads and decode steps, entries
@@ -25,6 +28,17 @@ struct TraceWave {
 
 /// Needs level stats. Throws MissingLevel, CorruptTrace, or NothingToCompute (no decode step, rho not in the grid).
 TraceWave trace_wave(const traces::TraceReader& trace, double rho);
+
+/// A wave with the trace it came from.
+struct CalibratedTrace {
+  std::string path, model_name, model_sha256, content_sha256;
+  TraceWave wave;
+};
+
+CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho);
+
+/// The profile of waves at `rho`, at least one. Throws UnequalTraces when two are of different models or layer counts.
+Profile make_profile(std::span<const CalibratedTrace> traces, double rho);
 
 /// The profile of all `traces`, at least one. Throws as trace_wave(), and UnequalTraces when two traces are of
 /// different models or layer counts.

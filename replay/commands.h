@@ -8,6 +8,7 @@
 namespace kvwave::replay {
 
 int calibrate_command(std::span<const std::string> args);
+int merge_command(std::span<const std::string> args);
 int replay_command(std::span<const std::string> args);
 int strategies_command(std::span<const std::string> args);
 int verify_command(std::span<const std::string> args);

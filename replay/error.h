@@ -25,6 +25,26 @@ class BadResults : public Error {
  public:
   using Error::Error;
 };
+/// A folder or list of traces that is empty, cannot be read, or names a file twice.
+class BadTraceList : public Error {
+ public:
+  using Error::Error;
+};
+/// Two traces hold the same recording; names both files.
+class DuplicateTrace : public Error {
+ public:
+  using Error::Error;
+};
+/// Results that cannot be joined (other settings, missing or doubled shards), or that --resume finds changed.
+class UnequalResults : public Error {
+ public:
+  using Error::Error;
+};
+/// A sweep file that cannot be read, or does not follow its schema; names the file and the field.
+class BadSweepFile : public Error {
+ public:
+  using Error::Error;
+};
 /// Traces that must share one model do not; names both files.
 class UnequalTraces : public Error {
  public:

@@ -61,6 +61,7 @@ class MetricSums {
   std::vector<double> bin_output;                       // [bin][layer][q_head]
   std::vector<float> bin_resident, bin_resident_peak;   // [bin][layer][kv_head][column]
 
+  bool keeps_bins() const { return with_bins_; }
   std::uint32_t n_counted(std::uint32_t column) const {
     return sequence.n_steps() - std::min(sequence.n_steps(), counted_from[column]);
   }

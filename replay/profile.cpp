@@ -60,6 +60,8 @@ class FieldReader {
 
   std::string hash(std::string_view field) const { return hash(field, at(field)); }
 
+  bool has(std::string_view field) const { return object_.contains(field); }
+
  private:
   const Json& at(std::string_view field) const {
     const auto found = object_.find(field);
@@ -107,10 +109,26 @@ std::string read_text(const std::filesystem::path& path) {
 
 }  // namespace
 
+double fit_limit(const Profile& profile) {
+  double limit = kPaperTaskDistance;
+  for (const double distance : profile.trace_distance) limit = std::max(limit, distance);
+  return limit;
+}
+
+std::string fit_limit_text(const Profile& profile) {
+  const double limit = fit_limit(profile);
+  if (limit > kPaperTaskDistance) return fmt::format("its own traces differ by at most {:.4f}", limit);
+  return fmt::format("the ReasonAlloc paper reports {:.4f} across tasks of one model", limit);
+}
+
 Profile read_profile(const std::filesystem::path& path) {
+  return profile_from_json(read_text(path), path);
+}
+
+Profile profile_from_json(const std::string& text, const std::filesystem::path& path) {
   Json object;
   try {
-    object = Json::parse(read_text(path));
+    object = Json::parse(text);
   } catch (const Json::exception&) {
     throw BadProfile(path.string() + ": is not valid JSON");
   }
@@ -131,20 +149,22 @@ Profile read_profile(const std::filesystem::path& path) {
   profile.demand_spread = read.numbers("demand_spread", n_layers);
   profile.n_rows = read.count("n_rows");
   profile.traces = read.hashes("traces", read.count("n_traces"));
+  if (read.has("trace_distance")) profile.trace_distance = read.numbers("trace_distance", profile.traces.size());
   return profile;
 }
 
 std::string to_json(const Profile& profile) {
-  const Json object = {{"kvwave_profile", kProfileVersion},
-                       {"model_name", profile.model_name},
-                       {"model_sha256", profile.model_sha256},
-                       {"n_layers", profile.demand.size()},
-                       {"rho", profile.rho},
-                       {"demand", profile.demand},
-                       {"demand_spread", profile.demand_spread},
-                       {"n_traces", profile.traces.size()},
-                       {"n_rows", profile.n_rows},
-                       {"traces", profile.traces}};
+  Json object = {{"kvwave_profile", kProfileVersion},
+                 {"model_name", profile.model_name},
+                 {"model_sha256", profile.model_sha256},
+                 {"n_layers", profile.demand.size()},
+                 {"rho", profile.rho},
+                 {"demand", profile.demand},
+                 {"demand_spread", profile.demand_spread},
+                 {"n_traces", profile.traces.size()},
+                 {"n_rows", profile.n_rows},
+                 {"traces", profile.traces}};
+  if (!profile.trace_distance.empty()) object["trace_distance"] = profile.trace_distance;
   // Model names come from files: bytes that are no UTF-8 are replaced instead of ending the run.
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

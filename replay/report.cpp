@@ -1,8 +1,10 @@
 #include "replay/report.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "replay/figure_table.h"
 
@@ -14,37 +16,25 @@ const char* const kOpenLoopNotice =
 
 namespace {
 
-// Two-sided 97.5 % quantile of Student's t by degrees of freedom.
-double student_t(std::size_t degrees) {
-  constexpr std::array kTable = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-                                 2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086};
-  return degrees <= kTable.size() ? kTable[degrees - 1] : 1.96 + 2.4 / static_cast<double>(degrees);
-}
-
-ReportLine average(const std::vector<ReportTrace>& traces, std::size_t configuration) {
+ReportLine average(const Report& report, std::size_t configuration) {
   ReportLine line;
-  for (const ReportTrace& trace : traces) line.n_counted += trace.summaries[configuration].n_counted;
-  for (const FigureColumn& column : figure_table()) {
-    const auto figure = column.value;
+  for (const ReportTrace& trace : report.traces) line.n_counted += trace.summaries[configuration].n_counted;
+  for (const FigureColumn& figure : figure_table()) {
     // Step numbers of different traces have no mean.
-    if (figure == &Figures::worst_step_at && traces.size() > 1) continue;
-    double sum = 0, square = 0;
-    std::size_t n = 0;
-    for (const ReportTrace& trace : traces) {
-      const double value = trace.summaries[configuration].total.*figure;
+    if (figure.value == &Figures::worst_step_at && report.traces.size() > 1) continue;
+    std::vector<double> values;
+    double sum = 0;
+    for (const ReportTrace& trace : report.traces) {
+      const double value = trace.summaries[configuration].total.*figure.value;
       if (std::isnan(value)) continue;
+      values.push_back(value);
       sum += value;
-      ++n;
     }
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    const double mean = n > 0 ? sum / static_cast<double>(n) : nan;
-    line.mean.*figure = mean;
-    for (const ReportTrace& trace : traces) {
-      const double value = trace.summaries[configuration].total.*figure;
-      if (!std::isnan(value)) square += (value - mean) * (value - mean);
-    }
-    const double count = static_cast<double>(n);
-    line.half_width.*figure = n > 1 ? student_t(n - 1) * std::sqrt(square / (count - 1) / count) : nan;
+    line.mean.*figure.value =
+        values.empty() ? std::numeric_limits<double>::quiet_NaN() : sum / static_cast<double>(values.size());
+    const Interval interval = bootstrap_mean(values, report.statistics.bootstrap);
+    line.low.*figure.value = interval.low;
+    line.high.*figure.value = interval.high;
   }
   return line;
 }
@@ -56,20 +46,74 @@ bool unequal(double value, double reference) {
 }  // namespace
 
 void finish_report(Report& report) {
-  report.configurations = report.traces.front().replay->sweep.configurations;
+  report.stored_rows = report.in_sample = false;
+  for (const ReportTrace& trace : report.traces) {
+    report.stored_rows |= trace.stored_rows;
+    report.in_sample |= trace.in_sample;
+  }
   report.lines.clear();
-  for (std::size_t c = 0; c < report.configurations.size(); ++c) report.lines.push_back(average(report.traces, c));
+  for (std::size_t c = 0; c < report.configurations.size(); ++c) report.lines.push_back(average(report, c));
   for (std::size_t c = 0; c < report.configurations.size(); ++c) {
     ReportLine& line = report.lines[c];
     const Configuration& configuration = report.configurations[c];
-    line.in_sample = configuration.uses_profile && report.profile && report.profile->in_sample;
+    line.in_sample = configuration.uses_profile && report.in_sample;
     if (configuration.kind != ConfigurationKind::destructive) continue;
     const Figures& baseline = report.lines[configuration.baseline].mean;
     line.unequal_mean = unequal(line.mean.paged_mean, baseline.paged_mean);
     line.unequal_peak = unequal(line.mean.paged_peak, baseline.paged_peak);
   }
-  report.stored_rows = false;
-  for (const ReportTrace& trace : report.traces) report.stored_rows |= trace.replay->stored_rows;
+  report.comparisons = compare_lines(report);
+  report.frontier = compare_frontiers(report);
+}
+
+const ReportProfile* profile_of(const Report& report, const ReportTrace& trace) {
+  for (const ReportProfile& profile : report.profiles) {
+    if (profile.profile.model_sha256 == trace.model_sha256) return &profile;
+  }
+  return report.profiles.empty() ? nullptr : &report.profiles.front();
+}
+
+std::vector<std::string> profile_warnings(const Report& report) {
+  std::vector<std::string> warnings;
+  for (const ReportProfile& used : report.profiles) {
+    if (used.path.empty()) continue;
+    const double limit = fit_limit(used.profile);
+    std::size_t n = 0, beyond = 0;
+    double sum = 0;
+    const ReportTrace *other = nullptr, *farthest = nullptr;
+    for (const ReportTrace& trace : report.traces) {
+      if (profile_of(report, trace) != &used) continue;
+      if (trace.model_sha256 != used.profile.model_sha256) other = &trace;
+      if (std::isnan(trace.profile_distance)) continue;
+      ++n;
+      sum += trace.profile_distance;
+      beyond += trace.profile_distance > limit ? 1U : 0U;
+      if (farthest == nullptr || trace.profile_distance > farthest->profile_distance) farthest = &trace;
+    }
+    const std::string distance =
+        n == 0 ? "how far its wave is from theirs is unknown (no level stats)"
+               : fmt::format("its wave is {:.4f} from theirs on average (W1), at most {:.4f} ({})",
+                             sum / static_cast<double>(n), farthest->profile_distance, farthest->path);
+    if (other != nullptr) {
+      warnings.push_back(fmt::format("profile {} was made from {}, not from the replayed {}: {}", used.path,
+                                     used.profile.model_name, other->model_name, distance));
+    } else if (beyond > 0) {
+      warnings.push_back(fmt::format("profile {} does not fit {} of {} traces: {}; {}", used.path, beyond, n, distance,
+                                     fit_limit_text(used.profile)));
+    }
+  }
+  return warnings;
+}
+
+std::string devices_of(const Report& report) {
+  std::vector<std::string> devices;
+  std::string text;
+  for (const ReportTrace& trace : report.traces) {
+    if (std::find(devices.begin(), devices.end(), trace.device) != devices.end()) continue;
+    devices.push_back(trace.device);
+    text.append(text.empty() ? "" : "; ").append(trace.device);
+  }
+  return text;
 }
 
 }  // namespace kvwave::replay

@@ -26,7 +26,7 @@ Json figures_json(const Figures& figures) {
 }
 
 Json trace_json(const ReportTrace& trace) {
-  const Sequence& sequence = trace.replay->sequence;
+  const Sequence& sequence = trace.sequence;
   return {{"path", trace.path},
           {"content_sha256", trace.content_sha256},
           {"model_name", trace.model_name},
@@ -37,9 +37,78 @@ Json trace_json(const ReportTrace& trace) {
           {"head_dim", sequence.head_dim},
           {"n_prompt", sequence.n_prompt},
           {"n_steps", sequence.n_steps()},
-          {"rows", trace.replay->stored_rows ? "attention level (bounds)" : "recomputed from q and k"},
+          {"rows", trace.stored_rows ? "attention level (bounds)" : "recomputed from q and k"},
+          {"device", trace.device},
+          {"profile_distance", number(trace.profile_distance)},
           {"repeated_8grams", number(trace.repeated_8grams)},
           {"repetitive", trace.repeated_8grams > traces::kRepetitionFlag}};
+}
+
+Json differences_json(const Report& report, const LineComparison& line) {
+  Json json;
+  for (std::size_t f = 0; f < figure_table().size(); ++f) {
+    const FigureComparison& found = line.figures[f];
+    if (found.n == 0) continue;
+    Json one = {{"n", found.n},
+                {"difference", number(found.difference)},
+                {"low", number(found.interval.low)},
+                {"high", number(found.interval.high)},
+                {"effect_size", number(found.effect_size)},
+                {"p_value", number(found.p_value)},
+                {"p_holm", number(found.p_holm)}};
+    if (report.statistics.equal_within && figure_table()[f].dimensionless) {
+      one["p_equal"] = number(found.p_equal);
+      one["equal"] = found.equal;
+    }
+    json[std::string(figure_table()[f].name)] = one;
+  }
+  return json;
+}
+
+Json statistics_json(const Report& report) {
+  const StatisticsSettings& settings = report.statistics;
+  return {{"unit", "trace"},
+          {"n_traces", report.traces.size()},
+          {"few_traces", report.traces.size() < kFewTraces},
+          {"interval", "expanded percentile bootstrap"},
+          {"level", settings.bootstrap.level},
+          {"resamples", settings.bootstrap.resamples},
+          {"seed", settings.bootstrap.seed},
+          {"equal_within", settings.equal_within ? Json(*settings.equal_within) : Json(nullptr)}};
+}
+
+Json frontier_json(const Report& report) {
+  Json list = Json::array();
+  for (const FrontierFigure& line : report.frontier) {
+    list.push_back({{"strategy", line.strategy},
+                    {"figure", line.figure},
+                    {"control", line.control},
+                    {"n", line.n},
+                    {"area", number(line.area)},
+                    {"low", number(line.interval.low)},
+                    {"high", number(line.interval.high)},
+                    {"difference", number(line.difference)},
+                    {"difference_low", number(line.difference_interval.low)},
+                    {"difference_high", number(line.difference_interval.high)}});
+  }
+  return list;
+}
+
+Json profile_json(const Report& report, const ReportProfile& used) {
+  bool in_sample = false, other_model = false;
+  for (const ReportTrace& trace : report.traces) {
+    if (profile_of(report, trace) != &used) continue;
+    in_sample |= trace.in_sample;
+    other_model |= trace.model_sha256 != used.profile.model_sha256;
+  }
+  return {{"source", used.path.empty() ? "calibrated on the replayed traces" : used.path},
+          {"model_name", used.profile.model_name},
+          {"model_sha256", used.profile.model_sha256},
+          {"rho", used.profile.rho},
+          {"demand", used.profile.demand},
+          {"traces", used.profile.traces},
+          {"in_sample", in_sample},
+          {"other_model", other_model}};
 }
 
 Json configuration_json(const Report& report, std::size_t index) {
@@ -59,7 +128,14 @@ Json configuration_json(const Report& report, std::size_t index) {
                {"baseline", report.configurations[configuration.baseline].strategy},
                {"flags", flags},
                {"figures", figures_json(line.mean)}};
-  if (report.traces.size() > 1) json["confidence_half_width"] = figures_json(line.half_width);
+  if (report.traces.size() > 1) {
+    json["figures_low"] = figures_json(line.low);
+    json["figures_high"] = figures_json(line.high);
+  }
+  if (!report.comparisons.empty() && !report.comparisons[index].figures.empty()) {
+    json["compared_with"] = report.configurations[report.comparisons[index].baseline].strategy;
+    json["differences"] = differences_json(report, report.comparisons[index]);
+  }
   return json;
 }
 
@@ -70,27 +146,19 @@ std::string report_json(const Report& report) {
   Json json = {{"kvwave_replay", 1},
                {"program_version", version.version},
                {"program_commit", version.commit},
-               {"device", report.device},
+               {"device", devices_of(report)},
                {"notice", kOpenLoopNotice},
                {"metrics", {{"mass", true}, {"error", report.metrics.error}, {"recall", report.metrics.recall}}}};
   for (const ReportTrace& trace : report.traces) json["traces"].push_back(trace_json(trace));
-  if (report.profile) {
-    const ReportProfile& used = *report.profile;
-    json["profile"] = {{"source", used.path.empty() ? "calibrated on the replayed traces" : used.path},
-                       {"model_name", used.profile.model_name},
-                       {"model_sha256", used.profile.model_sha256},
-                       {"rho", used.profile.rho},
-                       {"demand", used.profile.demand},
-                       {"traces", used.profile.traces},
-                       {"in_sample", used.in_sample},
-                       {"other_model", used.other_model}};
-  } else {
-    json["profile"] = nullptr;
-  }
+  json["profiles"] = Json::array();
+  for (const ReportProfile& used : report.profiles) json["profiles"].push_back(profile_json(report, used));
+  json["warnings"] = profile_warnings(report);
+  json["statistics"] = statistics_json(report);
   for (std::size_t c = 0; c < report.configurations.size(); ++c) {
     json["configurations"].push_back(configuration_json(report, c));
   }
-  return json.dump(2) + "\n";
+  if (!report.frontier.empty()) json["frontier"] = frontier_json(report);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace kvwave::replay

@@ -10,8 +10,8 @@
 #include <fmt/format.h>
 
 #include "replay/figure_table.h"
+#include "replay/results_shared.h"
 #include "traces/array_file.h"
-#include "traces/command_line.h"
 
 namespace kvwave::replay {
 
@@ -19,56 +19,55 @@ namespace {
 
 using Shape = std::vector<std::uint64_t>;
 
-class ResultsFile {
+// One trace of one run.
+class TraceResults {
  public:
-  ResultsFile(const std::filesystem::path& path, const Report& report, bool overwrite)
-      : report_(report), file_(path, overwrite) {}
+  TraceResults(traces::ArrayFileWriter& file, const Report& report, const ReportTrace& trace, const TraceReplay& replay)
+      : file_(file), report_(report), trace_(trace), replay_(replay) {}
 
   void write() {
-    configurations();
-    for (std::size_t t = 0; t < report_.traces.size(); ++t) {
-      prefix_ = fmt::format("/trace_{:04}", t);
-      trace_ = &report_.traces[t];
+    figures();
+    if (replay_.sums->keeps_bins()) {
       for (std::uint32_t c = 0; c < n_configurations(); ++c) residency(c);
       metrics();
-      figures();
-      trace_attributes();
     }
-    root_attributes();
-    file_.commit();
+    attributes();
   }
 
  private:
   std::uint32_t n_configurations() const { return static_cast<std::uint32_t>(report_.configurations.size()); }
 
-  void configurations() {
-    std::vector<std::string> strategy, full_text, kind;
-    std::vector<std::int32_t> budget, control, baseline, unequal_mean, unequal_peak;
-    for (const ReportLine& line : report_.lines) {
-      unequal_mean.push_back(line.unequal_mean ? 1 : 0);
-      unequal_peak.push_back(line.unequal_peak ? 1 : 0);
+  // Every figure of the summaries: of the configuration, its layers and its KV heads. All in fp64: results that are
+  // joined are formed again from them.
+  void figures() {
+    const std::uint64_t n = n_configurations(), layers = replay_.sequence.n_layers,
+                        kv_heads = replay_.sequence.n_kv_heads;
+    std::vector<std::int32_t> counted;
+    for (const ConfigurationSummary& summary : trace_.summaries) {
+      counted.push_back(static_cast<std::int32_t>(summary.n_counted));
     }
-    for (const Configuration& configuration : report_.configurations) {
-      strategy.push_back(configuration.strategy);
-      full_text.push_back(configuration.full_text);
-      kind.emplace_back(to_string(configuration.kind));
-      budget.push_back(static_cast<std::int32_t>(configuration.budget));
-      control.push_back(configuration.control ? 1 : 0);
-      baseline.push_back(static_cast<std::int32_t>(configuration.baseline));
+    file_.write(prefix_ + "/counted_steps", Shape{n}, std::span<const std::int32_t>(counted));
+    for (const FigureColumn& figure : figure_table()) {
+      std::vector<double> total, layer, kv_head;
+      for (const ConfigurationSummary& summary : trace_.summaries) {
+        total.push_back(summary.total.*figure.value);
+        for (const Figures& one : summary.layers) layer.push_back(one.*figure.value);
+        for (const Figures& one : summary.kv_heads) kv_head.push_back(one.*figure.value);
+      }
+      const std::string name(figure.name);
+      file_.write(prefix_ + "/figure/" + name, Shape{n}, std::span<const double>(total));
+      if (any(layer)) file_.write(prefix_ + "/layer/" + name, Shape{n, layers}, std::span<const double>(layer));
+      if (!any(kv_head)) continue;
+      file_.write(prefix_ + "/kv_head/" + name, Shape{n, layers, kv_heads}, std::span<const double>(kv_head));
     }
-    const Shape shape = {n_configurations()};
-    file_.write("/config/strategy", strategy);
-    file_.write("/config/full_text", full_text);
-    file_.write("/config/kind", kind);
-    file_.write("/config/budget", shape, std::span<const std::int32_t>(budget));
-    file_.write("/config/control", shape, std::span<const std::int32_t>(control));
-    file_.write("/config/baseline", shape, std::span<const std::int32_t>(baseline));
-    file_.write("/config/unequal_realised_mean", shape, std::span<const std::int32_t>(unequal_mean));
-    file_.write("/config/unequal_realised_peak", shape, std::span<const std::int32_t>(unequal_peak));
+  }
+
+  static bool any(const std::vector<double>& values) {
+    return std::any_of(values.begin(), values.end(), [](double x) { return !std::isnan(x); });
   }
 
   void residency(std::uint32_t c) {
-    const TraceReplay& replay = *trace_->replay;
+    const TraceReplay& replay = replay_;
     const Sequence& sequence = replay.sequence;
     const MetricSums& sums = *replay.sums;
     const std::string folder = fmt::format("{}/config_{:04}", prefix_, c);
@@ -98,7 +97,7 @@ class ResultsFile {
 
   // Layers change at different steps; the file has one list of steps with all layers' budgets in force after each.
   void budget_history(const std::string& folder, std::uint32_t simulation) {
-    const TraceReplay& replay = *trace_->replay;
+    const TraceReplay& replay = replay_;
     const std::uint64_t layers = replay.sequence.n_layers, kv_heads = replay.sequence.n_kv_heads;
     std::set<std::int32_t> steps;
     for (const auto& layer : replay.residency) {
@@ -120,38 +119,14 @@ class ResultsFile {
   }
 
   void metrics() {
-    const MetricSums& sums = *trace_->replay->sums;
+    const MetricSums& sums = *replay_.sums;
     mean_metric("retained_mass", sums.step_mass, sums.head_mass, sums.bin_mass);
-    if (trace_->replay->stored_rows) upper_bound(sums);
+    if (replay_.stored_rows) upper_bound(sums);
     if (sums.metrics.recall) mean_metric("recall_32", sums.step_recall, sums.head_recall, sums.bin_recall);
     if (sums.metrics.error) {
       error_metric("output_error", sums.step_error, sums.head_error, &sums.bin_error);
       error_metric("output_error_bound", sums.step_bound, sums.head_bound, nullptr);
     }
-  }
-
-  // Every figure of the summaries: of the configuration, its layers and its KV heads.
-  void figures() {
-    const Sequence& sequence = trace_->replay->sequence;
-    const std::uint64_t n = n_configurations(), layers = sequence.n_layers, kv_heads = sequence.n_kv_heads;
-    for (const FigureColumn& figure : figure_table()) {
-      std::vector<double> total;
-      std::vector<float> layer, kv_head;
-      for (const ConfigurationSummary& summary : trace_->summaries) {
-        total.push_back(summary.total.*figure.value);
-        for (const Figures& one : summary.layers) layer.push_back(static_cast<float>(one.*figure.value));
-        for (const Figures& one : summary.kv_heads) kv_head.push_back(static_cast<float>(one.*figure.value));
-      }
-      const std::string name(figure.name);
-      file_.write(prefix_ + "/figure/" + name, Shape{n}, std::span<const double>(total));
-      if (any(layer)) file_.write(prefix_ + "/layer/" + name, Shape{n, layers}, std::span<const float>(layer));
-      if (!any(kv_head)) continue;
-      file_.write(prefix_ + "/kv_head/" + name, Shape{n, layers, kv_heads}, std::span<const float>(kv_head));
-    }
-  }
-
-  static bool any(const std::vector<float>& values) {
-    return std::any_of(values.begin(), values.end(), [](float x) { return !std::isnan(x); });
   }
 
   // Values of one metric, [C] outermost; `mean_of` forms one value from the columns of a configuration.
@@ -166,7 +141,7 @@ class ResultsFile {
     std::vector<float> values;
     values.reserve(n_configurations() * n);
     for (std::uint32_t c = 0; c < n_configurations(); ++c) {
-      const std::vector<std::uint32_t> columns = columns_of(trace_->replay->sweep, c);
+      const std::vector<std::uint32_t> columns = columns_of(replay_.sweep, c);
       for (std::uint64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(mean_of(i, columns)));
     }
     file_.write(prefix_ + "/metric/" + name, shape, std::span<const float>(values));
@@ -174,13 +149,13 @@ class ResultsFile {
 
   double sum_over(const std::vector<double>& sums, std::uint64_t index, const std::vector<std::uint32_t>& columns) {
     double sum = 0;
-    for (const std::uint32_t column : columns) sum += sums[index * trace_->replay->sums->n_columns + column];
+    for (const std::uint32_t column : columns) sum += sums[index * replay_.sums->n_columns + column];
     return sum / static_cast<double>(columns.size());
   }
 
   void mean_metric(const std::string& name, const std::vector<double>& step, const std::vector<double>& head,
                    const std::vector<double>& bin) {
-    const MetricSums& sums = *trace_->replay->sums;
+    const MetricSums& sums = *replay_.sums;
     const std::uint64_t layers = sums.sequence.n_layers, q_heads = sums.sequence.n_q_heads;
     const double rows = static_cast<double>(layers * q_heads);
     put(name + "/per_step", {sums.sequence.n_steps()},
@@ -210,7 +185,7 @@ class ResultsFile {
 
   void error_metric(const std::string& name, const std::vector<double>& step, const std::vector<double>& head,
                     const std::vector<double>* bin) {
-    const MetricSums& sums = *trace_->replay->sums;
+    const MetricSums& sums = *replay_.sums;
     const std::uint64_t layers = sums.sequence.n_layers, q_heads = sums.sequence.n_q_heads;
     const auto root = [](double error, double output) {
       return output > 0 ? std::sqrt(error / output) : std::numeric_limits<double>::quiet_NaN();
@@ -233,50 +208,43 @@ class ResultsFile {
         [&](std::uint64_t i, const auto& columns) { return root(sum_over(*bin, i, columns), sums.bin_output[i]); });
   }
 
-  void trace_attributes() {
-    const Sequence& sequence = trace_->replay->sequence;
-    file_.attribute(prefix_, "name", std::filesystem::path(trace_->path).filename().string());
-    file_.attribute(prefix_, "content_sha256", trace_->content_sha256);
+  void attributes() {
+    const Sequence& sequence = replay_.sequence;
+    file_.attribute(prefix_, "name", std::filesystem::path(trace_.path).filename().string());
+    file_.attribute(prefix_, "path", trace_.path);
+    file_.attribute(prefix_, "content_sha256", trace_.content_sha256);
+    file_.attribute(prefix_, "model_name", trace_.model_name);
+    file_.attribute(prefix_, "model_sha256", trace_.model_sha256);
+    file_.attribute(prefix_, "device", trace_.device);
+    file_.attribute(prefix_, "n_layers", std::int64_t{sequence.n_layers});
+    file_.attribute(prefix_, "n_q_heads", std::int64_t{sequence.n_q_heads});
+    file_.attribute(prefix_, "n_kv_heads", std::int64_t{sequence.n_kv_heads});
+    file_.attribute(prefix_, "head_dim", std::int64_t{sequence.head_dim});
     file_.attribute(prefix_, "n_prompt", std::int64_t{sequence.n_prompt});
     file_.attribute(prefix_, "n_steps", std::int64_t{sequence.n_steps()});
-    file_.attribute(prefix_, "bin_steps", std::int64_t{trace_->replay->sums->bin_steps});
-    file_.attribute(prefix_, "value_bytes", std::int64_t{trace_->value_bytes});
-    file_.attribute(prefix_, "repeated_8grams", trace_->repeated_8grams);
-    file_.attribute(prefix_, "rows", std::string_view(trace_->replay->stored_rows ? "stored" : "recomputed"));
+    file_.attribute(prefix_, "bin_steps", std::int64_t{replay_.sums->bin_steps});
+    file_.attribute(prefix_, "value_bytes", std::int64_t{trace_.value_bytes});
+    file_.attribute(prefix_, "repeated_8grams", trace_.repeated_8grams);
+    file_.attribute(prefix_, "in_sample", std::int64_t{trace_.in_sample ? 1 : 0});
+    file_.attribute(prefix_, "profile_distance", trace_.profile_distance);
+    file_.attribute(prefix_, "rows", std::string_view(trace_.stored_rows ? "stored" : "recomputed"));
   }
 
-  void root_attributes() {
-    const traces::Version version = traces::program_version();
-    const Sequence& sequence = report_.traces.front().replay->sequence;
-    file_.attribute("/", "format", std::string_view("kvwave-results"));
-    file_.attribute("/", "format_version", std::int64_t{kResultsVersion});
-    file_.attribute("/", "program_version", version.version);
-    file_.attribute("/", "program_commit", version.commit);
-    file_.attribute("/", "model_name", report_.traces.front().model_name);
-    file_.attribute("/", "model_sha256", report_.traces.front().model_sha256);
-    file_.attribute("/", "device", report_.device);
-    file_.attribute("/", "notice", std::string_view(kOpenLoopNotice));
-    file_.attribute("/", "n_layers", std::int64_t{sequence.n_layers});
-    file_.attribute("/", "n_q_heads", std::int64_t{sequence.n_q_heads});
-    file_.attribute("/", "n_kv_heads", std::int64_t{sequence.n_kv_heads});
-    file_.attribute("/", "head_dim", std::int64_t{sequence.head_dim});
-    if (report_.profile) {
-      file_.attribute("/", "profile_rho", report_.profile->profile.rho);
-      file_.attribute("/", "profile_demand", std::span<const double>(report_.profile->profile.demand));
-      file_.attribute("/", "profile_in_sample", std::int64_t{report_.profile->in_sample ? 1 : 0});
-    }
-  }
-
+  traces::ArrayFileWriter& file_;
   const Report& report_;
-  traces::ArrayFileWriter file_;
-  std::string prefix_;
-  const ReportTrace* trace_ = nullptr;
+  const ReportTrace& trace_;
+  const TraceReplay& replay_;
+  const std::string prefix_ = "/trace_0000";
 };
 
 }  // namespace
 
-void write_results(const std::filesystem::path& path, const Report& report, bool overwrite) {
-  ResultsFile(path, report, overwrite).write();
+void write_finished_trace(const std::filesystem::path& path, const Report& report, const ReportTrace& trace,
+                          const TraceReplay& replay, bool overwrite) {
+  traces::ArrayFileWriter file(path, overwrite);
+  TraceResults(file, report, trace, replay).write();
+  write_shared_results(file, report, trace);
+  file.commit();
 }
 
 }  // namespace kvwave::replay

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/statistics_table.h"
 #include "traces/progress.h"
 #include "traces/repetition.h"
 
@@ -24,13 +25,14 @@ class Table {
 
   std::string text() {
     traces();
-    profile();
+    profiles();
     std::vector<std::uint32_t> budgets;
     for (const Configuration& configuration : report_.configurations) {
       if (budgets.empty() || budgets.back() != configuration.budget) budgets.push_back(configuration.budget);
     }
     for (const std::uint32_t budget : budgets) group(budget);
     legend();
+    out_.append(statistics_table(report_));
     return fmt::to_string(out_);
   }
 
@@ -56,7 +58,7 @@ class Table {
   void traces() {
     paragraph(kOpenLoopNotice, 0);
     for (const ReportTrace& trace : report_.traces) {
-      const Sequence& sequence = trace.replay->sequence;
+      const Sequence& sequence = trace.sequence;
       paragraph(
           fmt::format("trace {}: {}, {} prompt tokens, {} decode steps, {:.0f} % of 8-grams repeated{}", trace.path,
                       trace.model_name, sequence.n_prompt, sequence.n_steps(), 100 * trace.repeated_8grams,
@@ -65,18 +67,18 @@ class Table {
     }
   }
 
-  void profile() {
-    if (!report_.profile) return;
-    const ReportProfile& used = *report_.profile;
-    if (used.in_sample) {
+  void profiles() {
+    for (const ReportProfile& used : report_.profiles) {
+      const bool in_sample = std::any_of(report_.traces.begin(), report_.traces.end(), [&](const ReportTrace& trace) {
+        return trace.in_sample && profile_of(report_, trace) == &used;
+      });
+      if (!in_sample) continue;
       paragraph(fmt::format("in-sample profile: the demand profile{} was made from a trace replayed here; lines marked "
                             "'i' know more than they would on a new problem",
                             used.path.empty() ? "" : " " + used.path),
                 2);
     }
-    if (used.other_model) {
-      paragraph(fmt::format("profile of another model: {} ({})", used.path, used.profile.model_name), 2);
-    }
+    for (const std::string& warning : profile_warnings(report_)) paragraph("warning: " + warning, 2);
   }
 
   static std::string number(double value, int width, int digits) {
@@ -162,15 +164,6 @@ class Table {
     }
     if (report_.stored_rows) {
       paragraph("mass is a lower bound where rows were read from the attention level; the CSV holds the upper bound",
-                2);
-    }
-    if (report_.traces.size() > 1) {
-      double widest = 0;
-      for (const ReportLine& line : report_.lines) {
-        if (!std::isnan(line.half_width.retained_mass)) widest = std::max(widest, line.half_width.retained_mass);
-      }
-      paragraph(fmt::format("mean over {} traces; 95 % confidence half-width of mass at most {:.4f} (each in --json)",
-                            report_.traces.size(), widest),
                 2);
     }
   }

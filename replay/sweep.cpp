@@ -191,6 +191,12 @@ std::string_view to_string(ConfigurationKind kind) {
   return kind == ConfigurationKind::destructive ? "destructive" : "selection";
 }
 
+std::optional<ConfigurationKind> kind_of(std::string_view strategy, std::string_view word) {
+  if (word == to_string(ConfigurationKind::destructive)) return ConfigurationKind::destructive;
+  if (word != to_string(ConfigurationKind::full)) return std::nullopt;
+  return strategy == "ceiling" ? ConfigurationKind::ceiling : ConfigurationKind::full;
+}
+
 alloc::Needs Simulation::needs() const {
   alloc::Needs needs = scorer->needs();
   const alloc::ReplanNeeds replan = allocator->replan_needs();

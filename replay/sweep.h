@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,9 @@ enum class ConfigurationRole { none, random, oracle, ceiling };
 
 /// The word written to results: "destructive", or "selection" for what frees nothing (the full cache, the ceiling).
 std::string_view to_string(ConfigurationKind kind);
+
+/// Back from a strategy as printed and that word; nothing when the word is unknown.
+std::optional<ConfigurationKind> kind_of(std::string_view strategy, std::string_view word);
 
 /// One line of the comparison: the mean over its simulations (one; eight seeds for the random scorer).
 struct Configuration {

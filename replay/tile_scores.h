@@ -11,9 +11,9 @@ namespace kvwave::replay {
 
 /// Which figures are computed.
 struct Metrics {
-  bool mass = true;    ///< retained mass; always on
-  bool error = true;   ///< attention-output error and its bound
-  bool recall = true;  ///< recall of the row's top 32, and positions needed after eviction
+  bool mass = true;        ///< retained mass; always on
+  bool error = true;       ///< attention-output error and its bound
+  bool recall = true;      ///< recall of the row's top 32, and positions needed after eviction
   std::uint32_t page = 1;  ///< entries of a cache are held in whole pages of this many
 };
 

@@ -172,10 +172,15 @@ TEST_F(ReplayCommand, manifest_is_json_with_inputs_settings_and_flags) {
   EXPECT_EQ(json["kvwave_replay"], 1);
   EXPECT_EQ(json["traces"].size(), 2U);
   EXPECT_EQ(json["traces"][0]["content_sha256"].get<std::string>().size(), 64U);
-  EXPECT_TRUE(json["profile"].is_null());
+  EXPECT_TRUE(json["profiles"].empty());
   const auto& pyramid = json["configurations"][1];
   EXPECT_EQ(pyramid["baseline"], "uniform/rkv");
-  EXPECT_TRUE(pyramid.contains("confidence_half_width"));
+  EXPECT_EQ(pyramid["compared_with"], "uniform/rkv");
+  const auto& mass = pyramid["differences"]["retained_mass"];
+  EXPECT_EQ(mass["n"], 2);
+  EXPECT_LE(mass["low"], mass["difference"]);
+  EXPECT_GE(mass["high"], mass["difference"]);
+  EXPECT_TRUE(json["statistics"]["few_traces"]);
   const auto& flags = pyramid["flags"];
   EXPECT_NE(std::find(flags.begin(), flags.end(), "unequal_realised_mean"), flags.end())
       << "cutting every 16 steps reads less than cutting every 128";
@@ -188,7 +193,7 @@ TEST_F(ReplayCommand, marks_a_profile_made_from_the_same_trace) {
   const auto in_sample = [&](const std::string& input) {
     Words words = {input};
     words.insert(words.end(), base.begin(), base.end());
-    return nlohmann::json::parse(run(words).out)["profile"]["in_sample"].get<bool>();
+    return nlohmann::json::parse(run(words).out)["profiles"][0]["in_sample"].get<bool>();
   };
   EXPECT_TRUE(in_sample(a));
   EXPECT_FALSE(in_sample(b));
@@ -200,7 +205,8 @@ TEST_F(ReplayCommand, warns_about_a_profile_of_another_model) {
   const Outcome outcome = run({trace("a.h5"), "-b", "32", "-s", "reasonalloc/rkv", "--profile", file("p.json")});
   expect_contains(outcome.err,
                   "warning: profile " + file("p.json") + " was made from another, not from the replayed synthetic");
-  expect_contains(outcome.out, "profile of another model");
+  expect_contains(outcome.out, "was made from another");
+  expect_contains(outcome.err, "from theirs on average (W1)");
 }
 
 class TrapTruncatedRows : public ReplayCommand {};

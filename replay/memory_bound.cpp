@@ -1,0 +1,51 @@
+#include "replay/memory_bound.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "replay/metric_sums.h"
+#include "traces/progress.h"
+
+namespace kvwave::replay {
+namespace {
+
+constexpr std::uint64_t kSpanSteps = 1024;             // steps whose scores are in memory together, at most
+constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column and step, and per column and head
+constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
+constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
+
+}  // namespace
+
+MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, bool keep_details) {
+  const std::uint64_t positions = sequence.n_positions, steps = sequence.n_steps(), layers = sequence.n_layers,
+                      q_heads = sequence.n_q_heads, kv_heads = sequence.n_kv_heads, columns = sweep.n_columns();
+  MemoryBound bound;
+  // As read: q, k and v; arranged: k, v and k of length 1.
+  bound.layer = positions * sequence.head_dim * sizeof(float) * (q_heads + 5 * kv_heads);
+  bound.evictions =
+      sweep.simulations.size() * kv_heads * sizeof(std::int32_t) * (positions * (keep_details ? layers : 1) + steps);
+  const std::uint64_t bins = keep_details ? kMostBins : 0;
+  bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
+                          sizeof(float) * (kv_heads * steps + 2 * bins * layers * kv_heads +
+                                           kScores * q_heads * std::min(steps, kSpanSteps)));
+  return bound;
+}
+
+std::string memory_bound_text(const ReplayPlan& plan, unsigned n_threads) {
+  MemoryBound most;
+  std::string path;
+  for (const PlannedTrace& planned : plan.traces) {
+    const Sweep sweep = build_sweep(plan.request, planned.survey.sequence, planned.demand);
+    const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options.keep_details);
+    if (bound.total() <= most.total()) continue;
+    most = bound;
+    path = planned.survey.path;
+  }
+  return fmt::format("memory: at most {} for {} (one layer {}, eviction tables {}, sums {}) and {} per thread",
+                     traces::human_bytes(most.total() + n_threads * kThreadBytes), path,
+                     traces::human_bytes(most.layer), traces::human_bytes(most.evictions),
+                     traces::human_bytes(most.sums), traces::human_bytes(kThreadBytes));
+}
+
+}  // namespace kvwave::replay
