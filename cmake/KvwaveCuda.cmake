@@ -7,7 +7,8 @@ set(KVWAVE_CUDA_ARCHITECTURES "80-real;90;120" CACHE STRING "CUDA architectures,
 string(REGEX MATCH "^[0-9]+" KVWAVE_CUDA_OLDEST "${KVWAVE_CUDA_ARCHITECTURES}")
 
 # kvwave_find_nvcc(PATH WHY) sets PATH to a compiler that can build the kernels, or WHY to the reason that there is none.
-# In this order: CMAKE_CUDA_COMPILER, the variable CUDACXX, KVWAVE_CUDA_ROOT, PATH, and what `./run setup --cuda` fetched.
+# In this order: CMAKE_CUDA_COMPILER, the variable CUDACXX, KVWAVE_CUDA_ROOT, what `./run setup --cuda` fetched (because
+# there was none, or an old one), and PATH.
 set(KVWAVE_CUDA_ROOT "" CACHE PATH "A CUDA toolkit outside PATH: the folder that holds bin/nvcc")
 set(KVWAVE_CUDA_LEAST 12.8)  # the first that knows compute capability 12.0
 function(kvwave_find_nvcc path why)
@@ -20,7 +21,7 @@ function(kvwave_find_nvcc path why)
     set(nvcc "$ENV{CUDACXX}")
   endif()
   if(NOT nvcc)
-    find_program(KVWAVE_NVCC nvcc HINTS "${KVWAVE_CUDA_ROOT}/bin" PATHS "${cache}/kvwave/cuda/bin")
+    find_program(KVWAVE_NVCC nvcc HINTS "${KVWAVE_CUDA_ROOT}/bin" "${cache}/kvwave/cuda/bin")
     mark_as_advanced(KVWAVE_NVCC)
     set(nvcc "${KVWAVE_NVCC}")
   endif()

@@ -32,6 +32,7 @@ class GpuCheck:
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="gpu-check-", dir=args.work))
         self.made = {}  # what is made in the background: name -> process
         self.bandwidth = None
+        self.device = self.program = ""
 
     def path(self, name):
         return self.work / name
@@ -84,11 +85,14 @@ class GpuCheck:
         if why:
             print(f"gpu-check: no CUDA device can be used: {why}", file=sys.stderr)
             return 1
+        self.device = self.device_name()
+        self.program = self.programs.run("kvwave", "--version")[0].strip()
         self.make_inputs()
         for suite in ("gpu_parity_tests", "gpu_replay_tests"):
             self.step(suite, correctness.test_suite, suite)
         self.step("captures of the demo model", correctness.demo_captures)
         self.step("memory bandwidth", figures.device_bandwidth)
+        self.step("the CPU's part of the replay", figures.start_cpu_replay)
         self.step("demo model's speed", figures.demo_speed)
         self.step("decode and recording, 8B in F16", figures.decode, "f16.gguf", "F16", 0.75)
         self.path("f16.gguf").unlink(missing_ok=True)
@@ -101,14 +105,12 @@ class GpuCheck:
         return self.finish(time.monotonic() - start)
 
     def finish(self, seconds):
-        device = self.device_name()
-        program = self.programs.run("kvwave", "--version")[0].strip()
         for text in self.wrong:
             self.report.note(f"wrong: {text}")
         command = "./run gpu-check" + (" --device cpu" if self.args.device == "cpu" else "") + " --tiny" * self.args.tiny
-        text = self.report.markdown(device, program, command, seconds, self.args.tiny)
+        text = self.report.markdown(self.device, self.program, command, seconds, self.args.tiny)
         print(text)
-        print(f"gpu-check: wrote {self.report.write(self.args.results, device, text)}", file=sys.stderr)
+        print(f"gpu-check: wrote {self.report.write(self.args.results, self.device, text)}", file=sys.stderr)
         return 1 if self.wrong else 0
 
     def device_name(self):

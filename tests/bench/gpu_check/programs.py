@@ -60,9 +60,3 @@ class Programs:
 
     def json(self, name, *args, limit=120):
         return json.loads(self.run(name, *args, limit=limit)[0])
-
-    def timed(self, name, *args, limit=120):
-        """(stdout, stderr, seconds)"""
-        start = time.monotonic()
-        out, err = self.run(name, *args, limit=limit)
-        return out, err, time.monotonic() - start
