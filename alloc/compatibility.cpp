@@ -1,5 +1,7 @@
 #include "alloc/compatibility.h"
 
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "alloc/allocator.h"
@@ -14,16 +16,34 @@ bool compares_scores(const Allocator& allocator) {
   return allocator.needs_scores() || allocator.replan_needs().scores;
 }
 
+// Budgets that differ between the KV heads of a layer.
+bool gives_heads_their_own(const Allocator& allocator) {
+  return allocator.needs_scores() || allocator.needs_table();
+}
+
+bool can_be_negative(std::string_view scorer) {
+  return scorer == "rkv" || scorer == "knorm" || scorer == "keydiff";
+}
+
 }  // namespace
 
 std::string incompatibility(const Component& allocator, const Component& scorer) {
   const std::unique_ptr<Allocator> where = make_allocator(allocator);
+  const std::unique_ptr<Scorer> which = make_scorer(scorer);
+  if (which->selects() && (compares_scores(*where) || where->replans_layers())) {
+    return fmt::format("{} moves budget at refreshes and {} has none: it says in every step what is read",
+                       allocator.name, scorer.name);
+  }
+  if (which->rule().granularity == Granularity::layer && gives_heads_their_own(*where)) {
+    return fmt::format("{} gives KV heads of a layer budgets of their own and {} keeps one set of positions for all",
+                       allocator.name, scorer.name);
+  }
   if (compares_scores(*where) && scorer.name == "streaming") {
     return fmt::format("{} compares scores of KV heads and streaming scores positions alone, the same in every head",
                        allocator.name);
   }
   const bool weighs_mass = allocator.name == "adakv" && allocator.word("normalize") == "on";
-  if (weighs_mass && (scorer.name == "rkv" || scorer.name == "knorm" || scorer.name == "keydiff")) {
+  if (weighs_mass && can_be_negative(scorer.name)) {
     return fmt::format("adakv:normalize=on weighs heads by shares of their scores' sum, and scores of {} are negative",
                        scorer.name);
   }

@@ -35,6 +35,11 @@ AllocatorEntry oracle_allocator_entry();
 
 ScorerEntry rkv_entry();
 ScorerEntry snapkv_entry();
+ScorerEntry snapkv_prefill_entry();
+ScorerEntry keydiff_entry();
+ScorerEntry knorm_entry();
+ScorerEntry lagkv_entry();
+ScorerEntry expected_attention_entry();
 ScorerEntry random_entry();
 ScorerEntry streaming_entry();
 ScorerEntry oracle_entry();

@@ -19,6 +19,11 @@ enum class ParameterKind {
   protection  ///< Protection::parse(); its value may hold commas
 };
 
+/// Choosing `word` gives another parameter of the component the value `value` unless that one is given too.
+struct Preset {
+  std::string_view word, key, value;
+};
+
 struct ParameterSpec {
   std::string_view key;
   ParameterKind kind = ParameterKind::real;
@@ -27,6 +32,7 @@ struct ParameterSpec {
   bool odd = false;                     ///< integers: must be odd
   std::vector<std::string_view> words;  ///< allowed words; text (a file name) takes anything without commas
   std::string_view meaning;             ///< one line, with the source where it is not obvious
+  std::vector<Preset> presets = {};     ///< what its words imply for other parameters
 };
 
 struct ComponentSpec {

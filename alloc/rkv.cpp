@@ -7,8 +7,15 @@
 // near-duplicate per row exempted. Both are computed by the caller (kernels/rkv_importance.h, rkv_redundancy.h); here
 // they are only joined. The ReasonAlloc paper quotes the score with a plus sign, which would reward duplicates:
 // `sign=plus` is that reading.
+//
+// form=2025  the code of the paper: after the attention of each step whose position is a multiple of `buffer`, prompt
+//            counted, with the budget reached; survivors in the order of scores
+// form=2026  the later serving code: whenever another `buffer` tokens have been decoded and budget + buffer is reached;
+//            the prompt stays until then, survivors are sorted by position
+// form=hf    its Hugging Face adapter: after each `buffer` decoded tokens, before that step's attention
 #include <bit>
 #include <cstdint>
+#include <string>
 
 #include "alloc/components.h"
 #include "alloc/parameter.h"
@@ -24,10 +31,30 @@ float round_bf16(float value) {
   return std::bit_cast<float>(bits & 0xFFFF0000U);
 }
 
+RefreshRule rule_of_form(const Component& component) {
+  RefreshRule rule = refresh_rule(component);
+  const std::string& form = component.word("form");
+  if (form == "2026") rule.trigger = Trigger::decoded_multiple;
+  if (form == "hf") {
+    rule.trigger = Trigger::overflow_multiple;
+    rule.cut = CutTime::before_attention;
+  }
+  return rule;
+}
+
+ParameterSpec form_parameter() {
+  ParameterSpec form = word_parameter("form", {"2025", "2026", "hf"}, "paper's code, serving code, or HF adapter");
+  for (const std::string_view word : {"2026", "hf"}) {
+    form.presets.push_back({word, "prompt", "keep"});
+    form.presets.push_back({word, "order", "time"});
+  }
+  return form;
+}
+
 class Rkv final : public Scorer {
  public:
   explicit Rkv(const Component& component)
-      : rule_(refresh_rule(component)),
+      : rule_(rule_of_form(component)),
         importance_weight_(static_cast<float>(component.real("lambda"))),
         redundancy_weight_(
             static_cast<float>((component.word("sign") == "plus" ? 1.0 : -1.0) * (1.0 - component.real("lambda")))),
@@ -75,7 +102,8 @@ ScorerEntry rkv_entry() {
                 integer_parameter("kernel", "7", 1, 255, "slots of the max pool over importance; 1 = none", true),
                 real_parameter("threshold", "0.5", -1, 1, "cosine above which a key is a near-duplicate"),
                 word_parameter("sign", {"minus", "plus"}, "of Red; plus (as ReasonAlloc quotes it) is suspect"),
-                word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A, Red and score as code on bf16 models")},
+                word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A, Red and score as code on bf16 models"),
+                form_parameter()},
                refresh_parameters(true))},
           [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<Rkv>(component); }};
 }

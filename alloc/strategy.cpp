@@ -35,6 +35,16 @@ const ComponentSpec* find_spec(std::span<const ComponentSpec> specs, std::string
   return nullptr;
 }
 
+// The default, unless the word of another parameter implies something else.
+std::string_view implied_value(const ComponentSpec& spec, const ParameterSpec& wanted, const Component& component) {
+  for (const ParameterSpec& parameter : spec.parameters) {
+    for (const Preset& preset : parameter.presets) {
+      if (preset.key == wanted.key && value_of(component, parameter.key) == preset.word) return preset.value;
+    }
+  }
+  return wanted.default_text;
+}
+
 std::string print(std::span<const ComponentSpec> specs, const Component& component, bool with_defaults) {
   std::string text = component.name;
   const ComponentSpec* spec = find_spec(specs, component.name);
@@ -42,7 +52,7 @@ std::string print(std::span<const ComponentSpec> specs, const Component& compone
   char separator = ':';
   for (const ParameterSpec& parameter : spec->parameters) {
     const std::string& value = value_of(component, parameter.key);
-    if (!with_defaults && value == parameter.default_text) continue;
+    if (!with_defaults && value == implied_value(*spec, parameter, component)) continue;
     text += fmt::format("{}{}={}", separator, parameter.key, value);
     separator = ',';
   }

@@ -32,7 +32,8 @@ struct Strategy {
   static Strategy parse(std::string_view text);
   /// Every parameter written out, in declared order; parse(full_text()) == *this.
   std::string full_text() const;
-  /// Only parameters that differ from their default; parse(short_text()) == *this.
+  /// Only parameters that differ from their default (or from what another parameter implies: Preset);
+  /// parse(short_text()) == *this.
   std::string short_text() const;
 };
 

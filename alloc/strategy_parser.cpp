@@ -134,6 +134,17 @@ std::vector<std::string> split_items(const ComponentSpec& spec, std::string_view
   return items;
 }
 
+// Only what was not given: emplace leaves the rest alone.
+void apply_presets(const ComponentSpec& spec, Component& component) {
+  for (const ParameterSpec& parameter : spec.parameters) {
+    const auto chosen = component.values.find(parameter.key);
+    if (chosen == component.values.end()) continue;
+    for (const Preset& preset : parameter.presets) {
+      if (chosen->second == preset.word) component.values.emplace(preset.key, preset.value);
+    }
+  }
+}
+
 Component parse_component(std::string_view kind, Specs specs, Specs other_specs, std::string_view text) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
@@ -148,6 +159,7 @@ Component parse_component(std::string_view kind, Specs specs, Specs other_specs,
   if (colon != std::string_view::npos) {
     for (const std::string& item : split_items(*spec, text.substr(colon + 1))) set_parameter(*spec, item, component);
   }
+  apply_presets(*spec, component);
   for (const ParameterSpec& parameter : spec->parameters) {
     component.values.emplace(parameter.key, canonical(*spec, parameter, parameter.default_text));
   }
