@@ -11,6 +11,7 @@
 #include "alloc/strategy.h"
 #include "replay/calibrate.h"
 #include "replay/commands.h"
+#include "replay/profile_export.h"
 #include "replay/wave_plot.h"
 #include "traces/command_line.h"
 #include "traces/command_options.h"
@@ -21,7 +22,7 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: kvwave calibrate TRACE... [-o PROFILE.json] [--rho 0.93] [--budget 128]\n"
+    "usage: kvwave calibrate TRACE... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export FORMAT:FILE]...\n"
     "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
 constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
 constexpr std::size_t kBarColumns = 32;
@@ -81,7 +82,9 @@ int calibrate_command(std::span<const std::string> args) {
   options.add_options()("output,o", po::value<std::string>(),
                         "profile to write (JSON); - is stdout, without the report")(
       "force,f", "replace an existing profile")("rho", po::value<std::string>(), "share of a row's mass, default 0.93")(
-      "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128");
+      "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128")(
+      "export", po::value<std::vector<std::string>>(),
+      "layer budgets as a table of another project: duoattention:FILE, headkv:FILE or lukv:FILE; repeats");
   const auto values = traces::parse_options(kUsage, options, "trace", args);
   if (!values) return traces::kComplete;
   if (!values->contains("trace")) throw traces::UsageError("calibrate needs at least one trace");
@@ -95,11 +98,21 @@ int calibrate_command(std::span<const std::string> args) {
   const bool force = values->contains("force");
   if (!output.empty() && output != "-") traces::check_output(output, force);
 
+  std::vector<ExportTarget> exports;
+  if (values->contains("export")) {
+    for (const std::string& text : (*values)["export"].as<std::vector<std::string>>()) {
+      exports.push_back(parse_export(text));
+      traces::check_output(exports.back().path, force);
+    }
+  }
+
   std::vector<traces::TraceReader> readers;
   for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) readers.emplace_back(path);
   std::vector<const traces::TraceReader*> pointers;
   for (const auto& reader : readers) pointers.push_back(&reader);
   const Profile profile = calibrate(pointers, rho);
+  const traces::ModelShape& model = readers.front().shape();
+  export_profile(profile, {model.n_q_heads, model.n_kv_heads, budget, kWindow}, exports, force);
   if (output == "-") {
     write_profile(output, profile, force);
     return traces::kComplete;
@@ -109,10 +122,13 @@ int calibrate_command(std::span<const std::string> args) {
              readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
   fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
   print_traces(readers, profile);
-  print_budgets(profile, readers.front().shape().n_kv_heads, budget);
+  print_budgets(profile, model.n_kv_heads, budget);
   if (!output.empty()) {
     write_profile(output, profile, force);
     fmt::print("profile written to {}\n", output);
+  }
+  for (const ExportTarget& target : exports) {
+    fmt::print("{} table written to {}\n", to_string(target.format), target.path.string());
   }
   return traces::kComplete;
 }

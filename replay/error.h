@@ -56,4 +56,10 @@ class NothingToCompute : public Error {
   using Error::Error;
 };
 
+/// A table over layers and heads that cannot be read; names the file, what was expected and what was found.
+class BadTableFile : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace kvwave::replay

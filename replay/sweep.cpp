@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "alloc/error.h"
+#include "replay/budget_tables.h"
 
 namespace kvwave::replay {
 
@@ -124,6 +125,14 @@ class SweepBuilder {
     input.demand = demand_;
     input.n_prompt = sequence_.n_prompt;
     input.n_q_heads = sequence_.n_q_heads;
+    alloc::HeadTable table;
+    if (simulation.allocator->needs_table()) {
+      table = table_of(simulation.strategy.allocator);
+      input.table = &table;
+      // Tables give every cache its own budget.
+      input.n_kv_heads = n_caches(rule.granularity, sequence_);
+      input.n_model_kv_heads = sequence_.n_kv_heads;
+    }
     try {
       simulation.plan = simulation.allocator->layer_plan(input);
     } catch (const alloc::BadBudget& error) {
@@ -133,13 +142,23 @@ class SweepBuilder {
     if (rule.protects()) check_protection(simulation, rule);
   }
 
+  static alloc::HeadTable table_of(const alloc::Component& allocator) {
+    const std::string& path = allocator.word("table");
+    if (path.empty()) {
+      throw alloc::BadTable(fmt::format("{} needs a table: {}:table=FILE", allocator.name, allocator.name));
+    }
+    return read_budget_table(path);
+  }
+
   // Early, for what is known before the run; a head that gets less at a refresh is refused there.
   void check_protection(const Simulation& simulation, const alloc::RefreshRule& rule) const {
     const alloc::Protection& protection = rule.protection;
     const std::uint32_t first = std::max(rule.protects_prompt() ? sequence_.n_prompt : 0U, protection.sinks);
     const std::uint32_t needed = first + std::max(rule.window, protection.recent);
-    const std::int32_t smallest = *std::min_element(simulation.plan.budget.begin(), simulation.plan.budget.end());
-    const std::uint32_t per_head = static_cast<std::uint32_t>(smallest) / sequence_.n_kv_heads;
+    const std::vector<std::int32_t>& fixed = simulation.plan.head_budget;
+    const std::vector<std::int32_t>& budgets = fixed.empty() ? simulation.plan.budget : fixed;
+    const auto smallest = static_cast<std::uint32_t>(*std::min_element(budgets.begin(), budgets.end()));
+    const std::uint32_t per_head = fixed.empty() ? smallest / sequence_.n_kv_heads : smallest;
     if (per_head >= needed || sequence_.n_positions <= per_head) return;
     throw alloc::BadBudget(fmt::format(
         "{} at budget {}: {}={} keeps {} first positions and {} newest, but a layer has only {} entries per "

@@ -121,15 +121,15 @@ TEST(SnapKvPrefill, sums_full_probabilities_and_pools_over_slots) {
   residents.position = position;
   residents.window_rows = {.n_queries = 2, .n_heads = 2, .n_residents = 6, .prob = prob};
   const std::string base = "snapkv-prefill:window=2,granularity=kv_head";
-  // Sums over queries of the group's mean: .25, .5, .25, .25.
-  EXPECT_EQ(scored(base + ",kernel=1", residents), (std::vector<float>{.25F, .5F, .25F, .25F}));
-  EXPECT_EQ(scored(base + ",kernel=1,reduce=mean", residents), (std::vector<float>{.125F, .25F, .125F, .125F}));
-  EXPECT_EQ(scored(base + ",kernel=1,group=sum", residents), (std::vector<float>{.5F, 1, .5F, .5F}));
+  // Sums over queries of the group's mean: .25, .5, .25, .375.
+  EXPECT_EQ(scored(base + ",kernel=1", residents), (std::vector<float>{.25F, .5F, .25F, .375F}));
+  EXPECT_EQ(scored(base + ",kernel=1,reduce=mean", residents), (std::vector<float>{.125F, .25F, .125F, .1875F}));
+  EXPECT_EQ(scored(base + ",kernel=1,group=sum", residents), (std::vector<float>{.5F, 1, .5F, .75F}));
   EXPECT_EQ(scored(base + ",kernel=1,group=max", residents), (std::vector<float>{.5F, .75F, .5F, .5F}));
-  EXPECT_EQ(scored(base + ",kernel=3,pool=max", residents), (std::vector<float>{.5F, .5F, .5F, .25F}));
+  EXPECT_EQ(scored(base + ",kernel=3,pool=max", residents), (std::vector<float>{.5F, .5F, .5F, .375F}));
   const std::vector<float> average = scored(base + ",kernel=3", residents);
   EXPECT_NEAR(average[0], .75 / 3, 1e-7) << "a zero beyond the end counts";
-  EXPECT_NEAR(average[1], 1.0 / 3, 1e-7);
+  EXPECT_NEAR(average[3], .625 / 3, 1e-7);
 }
 
 TEST(SnapKvPrefill, cuts_once_per_query_head_as_published) {
