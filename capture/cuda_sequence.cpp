@@ -54,6 +54,8 @@ class CudaSequence::Sink final : public kernels::DecodeRecordSink {
  public:
   explicit Sink(Recorder& recorder) : recorder_(recorder) {}
   void record(const kernels::DecodeRecord& record) override { recorder_.record(record); }
+  bool ready() const override { return recorder_.ready(); }
+  void stalled() override { recorder_.stalled(); }
 
  private:
   Recorder& recorder_;

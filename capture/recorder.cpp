@@ -142,18 +142,17 @@ void Recorder::join_entries(std::size_t in_block, traces::TraceRow& row) {
 void Recorder::end_block() {
   for (std::uint32_t i = 0; i < count_; ++i) {
     join_entries(i, rows_[i]);
-    submit(rows_[i]);
+    submit(rows_[i], writer_.acquire());
   }
 }
 
-void Recorder::submit(traces::TraceRow& row) {
+void Recorder::submit(traces::TraceRow& row, std::unique_ptr<traces::TraceRow> lent) {
   assert(!announced_.empty() && "every fed token is announced first");
   row.token_id = announced_.front().id;
   row.logprob = announced_.front().logprob;
   row.token_bytes = std::move(announced_.front().bytes);
   announced_.pop_front();
   // Swapped, not copied: the writer gets the filled vectors, the block keeps the capacity of a used row.
-  std::unique_ptr<traces::TraceRow> lent = writer_.acquire();
   std::swap(*lent, row);
   writer_.submit(std::move(lent));
 }
@@ -196,7 +195,7 @@ void Recorder::record(const kernels::DecodeRecord& record) {
   std::copy(record.q.begin(), record.q.end(), row.q.begin());
   std::copy(record.k.begin(), record.k.end(), row.k.begin());
   std::copy(record.v.begin(), record.v.end(), row.v.begin());
-  submit(row);
+  submit(row, writer_.acquire_uncounted());  // what stalls decoding is the ring, which says so
 }
 
 }  // namespace kvwave::capture

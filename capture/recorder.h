@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,10 @@ class Recorder final : public AttentionTap {
   kernels::RecordOptions device_options() const;
   /// A position whose statistics and entries were computed on a device, in order; takes the place of the tap's calls.
   void record(const kernels::DecodeRecord& record);
+  /// Whether record() would not wait for the writer.
+  bool ready() const { return writer_.has_room(); }
+  /// The device had to wait for its records to go: counted in the trace.
+  void stalled() { writer_.count_stall(); }
 
   /// Entries of attention rows that were no probability, over the whole run.
   std::uint64_t nan_count() const { return nan_count_; }
@@ -61,7 +66,7 @@ class Recorder final : public AttentionTap {
   };
   void prepare(traces::TraceRow& row, std::uint32_t position);
   void join_entries(std::size_t in_block, traces::TraceRow& row);
-  void submit(traces::TraceRow& row);
+  void submit(traces::TraceRow& row, std::unique_ptr<traces::TraceRow> lent);
 
   const traces::TraceInfo& info_;
   traces::TraceWriter& writer_;

@@ -2,7 +2,8 @@
 // statistics, covering sets, q, k and v. Only results leave the device, through pinned memory on a stream of their own.
 //
 // Parameters are used from their quantised blocks; activations and sums are fp32. q, k and v are rounded to the cache's
-// type before attention uses them. A decode step is one CUDA graph.
+// type before attention uses them. A decode step is one CUDA graph. Prompts go through tensor cores in blocks
+// (gemm_cuda.cuh, prefill_attention_cuda.cuh); positions whose rows are recorded go one by one, as decode steps do.
 //
 // In a build without CUDA the constructor throws DeviceUnavailable.
 #pragma once
@@ -74,16 +75,21 @@ struct DecodeRecord {
 class DecodeRecordSink {
  public:
   virtual ~DecodeRecordSink() = default;
-  /// Positions come in order, some steps after they were fed, on the thread that calls feed() or finish().
+  /// Positions come in order, some steps after they were fed, on the thread that calls feed() or finish(). May wait;
+  /// while ready() says false, that happens only when no slot of the ring is left, and in finish().
   virtual void record(const DecodeRecord& record) = 0;
+  /// Whether record() would not wait now.
+  virtual bool ready() const { return true; }
+  /// Decoding waits, for the copies of a record or for record(): all slots of the ring are taken.
+  virtual void stalled() {}
 };
 
 /// Device memory that a decoder takes, in bytes; the CUDA context, some hundred MiB, is not counted.
 struct CudaDecoderMemory {
   std::uint64_t parameters = 0;   ///< as the device holds them, padding included
   std::uint64_t kv_cache = 0;     ///< room for max_positions
-  std::uint64_t activations = 0;  ///< of a block of positions, its attention rows and the logits
-  std::uint64_t record_ring = 0;  ///< what is recorded, on its way to the host
+  std::uint64_t activations = 0;  ///< of a block of positions, and the logits
+  std::uint64_t record_ring = 0;  ///< attention rows and what is recorded, on its way to the host
 
   std::uint64_t total() const { return parameters + kv_cache + activations + record_ring; }
 };

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/cuda_decoder_memory.cuh"
 #include "kernels/decode_attention_cuda.cuh"
 #include "kernels/gemv_cuda.cuh"
@@ -64,7 +67,7 @@ std::uint64_t device_model_bytes(const DecoderModel& model) {
 
 DecoderSizes::DecoderSizes(const DecoderModel& model, const CudaDecoderOptions& options)
     : n_layers(static_cast<unsigned>(model.layers.size())),
-      block(kMaxBlockPositions),
+      block(std::min(kMaxBlockPositions, options.max_positions)),
       hidden_stride(padded_width(model.hidden)),
       q_stride(padded_width(model.n_q_heads * model.head_dim)),
       kv_stride(padded_width(model.n_kv_heads * model.head_dim)),
@@ -72,13 +75,15 @@ DecoderSizes::DecoderSizes(const DecoderModel& model, const CudaDecoderOptions& 
       max_chunks(chunks_of(options.max_positions)),
       cache_layer_bytes(std::size_t{model.n_kv_heads} * options.max_positions * model.head_dim *
                         (options.cache_type == KvType::f16 ? 2 : 4)),
-      row_stride(options.max_positions) {}
+      rope(std::size_t{options.max_positions} * (model.head_dim / 2)) {}
 
-DecoderBuffers::DecoderBuffers(const DecoderModel& model, const DecoderSizes& sizes)
+DecoderBuffers::DecoderBuffers(const DecoderModel& model, const DecoderSizes& sizes, cudaStream_t stream)
     : k_cache(sizes.n_layers * sizes.cache_layer_bytes, kCache),
       v_cache(sizes.n_layers * sizes.cache_layer_bytes, kCache),
+      rope(sizes.rope, kCache),
       input(1, kWork),
       x(std::size_t{sizes.block} * sizes.hidden_stride, kWork),
+      normed(std::size_t{sizes.block} * sizes.hidden_stride, kWork),
       q(std::size_t{sizes.block} * sizes.q_stride, kWork),
       k(std::size_t{sizes.block} * sizes.kv_stride, kWork),
       v(std::size_t{sizes.block} * sizes.kv_stride, kWork),
@@ -86,18 +91,28 @@ DecoderBuffers::DecoderBuffers(const DecoderModel& model, const DecoderSizes& si
       gate(std::size_t{sizes.block} * sizes.ffn_stride, kWork),
       up(std::size_t{sizes.block} * sizes.ffn_stride, kWork),
       logits(padded_width(model.vocab_size), kWork),
-      rows(std::size_t{sizes.block} * model.n_q_heads * sizes.row_stride, kWork),
-      chunk_out(std::size_t{sizes.block} * model.n_q_heads * sizes.max_chunks * model.head_dim, kWork),
-      chunk_stats(std::size_t{sizes.block} * model.n_q_heads * sizes.max_chunks, kWork),
+      chunk_out(std::size_t{model.n_q_heads} * sizes.max_chunks * model.head_dim, kWork),
+      chunk_stats(std::size_t{model.n_q_heads} * sizes.max_chunks, kWork),
+      n_done(model.n_q_heads, kWork),
       host_input(1),
-      host_logits(model.vocab_size) {}
+      host_logits(model.vocab_size) {
+  n_done.fill_bytes(0, stream);
+  std::vector<float2> angles(sizes.rope);
+  const std::size_t pairs = model.rope_frequency.size();
+  for (std::size_t i = 0; i < angles.size(); ++i) {
+    const double angle = static_cast<double>(i / pairs) * model.rope_frequency[i % pairs];
+    angles[i] = make_float2(static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle)));
+  }
+  rope.upload(angles, stream);
+  KVWAVE_CUDA_CHECK(cudaStreamSynchronize(stream));
+}
 
 std::uint64_t decoder_buffer_bytes(const DecoderModel& model, const DecoderSizes& sizes) {
-  const std::uint64_t per_position = std::uint64_t{sizes.hidden_stride} + 2 * std::uint64_t{sizes.q_stride} +
+  const std::uint64_t per_position = 2 * std::uint64_t{sizes.hidden_stride} + 2 * std::uint64_t{sizes.q_stride} +
                                      2 * std::uint64_t{sizes.kv_stride} + 2 * std::uint64_t{sizes.ffn_stride};
-  const std::uint64_t per_row = sizes.row_stride + std::uint64_t{sizes.max_chunks} * (model.head_dim + 2);
-  return 2 * std::uint64_t{sizes.n_layers} * sizes.cache_layer_bytes + sizeof(StepInput) +
-         sizeof(float) * (sizes.block * (per_position + model.n_q_heads * per_row) + padded_width(model.vocab_size));
+  const std::uint64_t per_row = 1 + std::uint64_t{sizes.max_chunks} * (model.head_dim + 2);
+  return 2 * std::uint64_t{sizes.n_layers} * sizes.cache_layer_bytes + sizeof(float2) * sizes.rope + sizeof(StepInput) +
+         sizeof(float) * (sizes.block * per_position + model.n_q_heads * per_row + padded_width(model.vocab_size));
 }
 
 }  // namespace kvwave::kernels

@@ -31,21 +31,23 @@ std::uint64_t device_model_bytes(const DecoderModel& model);
 struct DecoderSizes {
   DecoderSizes(const DecoderModel& model, const CudaDecoderOptions& options);
 
-  unsigned n_layers, block;  ///< positions fed together
+  unsigned n_layers, block;  ///< prompt positions fed together
   unsigned hidden_stride, q_stride, kv_stride, ffn_stride;
   unsigned max_chunks;
   std::size_t cache_layer_bytes;  ///< of the keys, or of the values, of one layer
-  std::size_t row_stride;
+  std::size_t rope;               ///< angles of all positions
 };
 
 struct DecoderBuffers {
-  DecoderBuffers(const DecoderModel& model, const DecoderSizes& sizes);
+  DecoderBuffers(const DecoderModel& model, const DecoderSizes& sizes, cudaStream_t stream);
 
   DeviceBuffer<unsigned char> k_cache, v_cache;
+  DeviceBuffer<float2> rope;
   DeviceBuffer<StepInput> input;
-  DeviceBuffer<float> x, q, k, v, attended, gate, up, logits;
-  DeviceBuffer<float> rows, chunk_out;
+  DeviceBuffer<float> x, normed, q, k, v, attended, gate, up, logits;
+  DeviceBuffer<float> chunk_out;
   DeviceBuffer<float2> chunk_stats;
+  DeviceBuffer<unsigned> n_done;
   PinnedBuffer<StepInput> host_input;
   PinnedBuffer<float> host_logits;
 };

@@ -6,14 +6,13 @@
 
 namespace kvwave::kernels {
 
-constexpr unsigned kMaxBlockPositions = 8;  ///< positions fed together
+constexpr unsigned kMaxBlockPositions = 256;  ///< prompt positions fed together
 constexpr unsigned kMaxHeadDim = 256;
 
 struct StepInput {
   unsigned first = 0;  ///< position of the block's first token
   unsigned slot = 0;   ///< of the record
   std::int32_t token[kMaxBlockPositions] = {};
-  float2 rope[kMaxBlockPositions][kMaxHeadDim / 2] = {};  ///< cosine and sine of each pair of components
 };
 
 }  // namespace kvwave::kernels

@@ -2,17 +2,21 @@
 # sources is also compiled as plain C++ by tests/cuda_on_cpu.
 set(cuda_sources
   ceilings_cuda.cu
+  covering_sets_cuda.cu
   cuda_check.cu
   cuda_decoder.cu
   cuda_decoder_memory.cu
   cuda_matrix.cu
   cuda_record_ring.cu
   decode_attention_cuda.cu
+  decoder_pass.cu
   device_query.cu
+  gemm_cuda.cu
   gemv_cuda.cu
   layer_stream.cu
   output_error_cuda.cu
   position_mass_cuda.cu
+  prefill_attention_cuda.cu
   refresh_statistics.cu
   replay_device.cu
   retained_mass_cuda.cu

@@ -1,3 +1,4 @@
+#include "kernels/activation_inputs.cuh"
 #include "kernels/cuda_matrix.cuh"
 #include "kernels/cuda_reduce.cuh"
 #include "kernels/gemv_cuda.cuh"
@@ -7,7 +8,7 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 constexpr unsigned kBlockWarps = kThreads / kWarp;
-constexpr unsigned kBatch = 8;  // positions that share one expansion of the parameters
+constexpr unsigned kTileColumns = 4096;  // of the input, in shared memory at a time; a multiple of every block length
 
 struct GemvTask {
   GemvInput input;
@@ -16,151 +17,137 @@ struct GemvTask {
   unsigned n_outputs = 0;
 };
 
-/// What one instantiation covers. A warp computes kRows rows at once, so that x is read once for all of them.
-template <ParamType kType, unsigned kPositions, unsigned kRows>
-struct Shape {
+/// The input tile is [group][slice] of float4, one slice more than there are: threads that stage neighbouring columns
+/// then write to different banks.
+template <ParamType kType>
+struct Tile {
   static constexpr unsigned kValues = Format<kType>::kValues;
   static constexpr unsigned kGroups = kValues / 4;
-  static constexpr unsigned kTileColumns = kPositions == 1 ? 4096 : 1024;
-  static constexpr unsigned kTileSlices = kTileColumns / kValues;
-  // One float4 more than slices: threads that stage neighbouring columns then write to different banks.
-  static constexpr unsigned kStride = kTileSlices + 1;
-  static constexpr std::size_t kSharedBytes = sizeof(float4) * kPositions * kGroups * kStride;
-  static constexpr unsigned kRowsPerBlock = kBlockWarps * kRows;
+  static constexpr unsigned kSlices = kTileColumns / kValues;
+  static constexpr unsigned kStride = kSlices + 1;
+  static constexpr std::size_t kBytes = sizeof(float4) * kGroups * kStride;
 };
 
-__device__ __forceinline__ float silu(float x) {
-  return x / (1.0F + expf(-x));
+/// Asks for the first 4 KiB of a row, a line per lane, while the block still prepares its input.
+template <ParamType kType>
+__device__ __forceinline__ void prefetch_row(const DeviceMatrix& w, std::size_t row) {
+#ifdef CUDASIM
+  static_cast<void>(w), static_cast<void>(row);
+#else
+  constexpr std::size_t kLine = 128;
+  const std::size_t at = threadIdx.x % kWarp * kLine;
+  const unsigned char* start = Format<kType>::row_start(w, row);
+  const std::size_t bytes = static_cast<std::size_t>(Format<kType>::row_start(w, row + 1) - start);
+  if (at < bytes) asm volatile("prefetch.global.L2 [%0];" ::"l"(start + at));
+#endif
 }
 
-/// 1 / sqrt(mean(x^2) + epsilon) of each position, into shared memory.
-template <unsigned kPositions>
-__device__ void norm_scales(const GemvInput& in, unsigned cols, unsigned first, float* scales) {
-  for (unsigned p = 0; p < kPositions; ++p) {
-    if (first + p >= in.n_positions) break;
-    const float* x = in.x + std::size_t{first + p} * in.stride;
-    double sum = 0;
-    for (unsigned i = threadIdx.x; i < cols; i += kThreads)
-      sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    sum = block_reduce(sum, Sum{}, 0.0);
-    if (threadIdx.x == 0) {
-      scales[p] = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(cols) + static_cast<double>(in.epsilon)));
-    }
-  }
+/// Sum of four products.
+__device__ __forceinline__ float dot4(const float* w, const float4& x, float sum) {
+  sum = fmaf(w[0], x.x, sum);
+  sum = fmaf(w[1], x.y, sum);
+  sum = fmaf(w[2], x.z, sum);
+  return fmaf(w[3], x.w, sum);
 }
 
-__device__ __forceinline__ float4 load_columns(const float* values, unsigned column, unsigned cols) {
-  if (column + 4 <= cols) return *reinterpret_cast<const float4*>(values + column);
-  float4 loaded{0, 0, 0, 0};
-  if (column < cols) loaded.x = values[column];
-  if (column + 1 < cols) loaded.y = values[column + 1];
-  if (column + 2 < cols) loaded.z = values[column + 2];
-  return loaded;
+/// One slice of one row times the input; x_sum: sums of the input over the halves of the slice.
+template <ParamType kType>
+__device__ __forceinline__ float slice_dot(const typename Format<kType>::Raw& raw, unsigned slice,
+                                           const float4 (&x)[Tile<kType>::kGroups], const float (&x_sum)[2]) {
+  using F = Format<kType>;
+  float q[F::kValues];
+  F::quants(raw, slice, q);
+  float part[2] = {0, 0};
+#pragma unroll
+  for (unsigned g = 0; g < Tile<kType>::kGroups; ++g) part[g / 4 % 2] = dot4(q + 4 * g, x[g], part[g / 4 % 2]);
+  if constexpr (F::kPlain) return part[0] + part[1];
+  float scale[2], shift[2] = {0, 0};
+  F::scales(raw, slice, scale, shift);
+  float sum = scale[0] * part[0];
+  if constexpr (F::kValues > 16) sum = fmaf(scale[1], part[1], sum);
+  if constexpr (F::kShifted) sum = fmaf(shift[0], x_sum[0], fmaf(shift[1], x_sum[1], sum));
+  return sum;
 }
 
-/// Four columns of the input of one position, after norm or gate; zero beyond the last.
-__device__ float4 input_columns(const GemvInput& in, unsigned position, unsigned column, unsigned cols, float scale) {
-  if (position >= in.n_positions || column >= cols) return {0, 0, 0, 0};
-  const std::size_t at = std::size_t{position} * in.stride;
-  float4 x = load_columns(in.x + at, column, cols);
-  if (in.norm != nullptr) {
-    const float4 weight = load_columns(in.norm, column, cols);
-    x = {x.x * scale * weight.x, x.y * scale * weight.y, x.z * scale * weight.z, x.w * scale * weight.w};
-  }
-  if (in.up != nullptr) {
-    const float4 up = load_columns(in.up + at, column, cols);
-    x = {silu(x.x) * up.x, silu(x.y) * up.y, silu(x.z) * up.z, silu(x.w) * up.w};
-  }
-  return x;
-}
-
-/// Grid: (blocks of rows of all outputs, blocks of positions).
-template <ParamType kType, unsigned kPositions, unsigned kRows>
+/// Grid: blocks of rows of all outputs. A warp computes kRows rows at once, so that x is read once for all of them.
+template <ParamType kType, unsigned kRows>
 __global__ void __launch_bounds__(kThreads) gemv_kernel(const __grid_constant__ GemvTask task) {
-  using S = Shape<kType, kPositions, kRows>;
-  auto* tile = dynamic_shared<float4>();  // [position][group][slice]
-  __shared__ float scales[kPositions];
+  using T = Tile<kType>;
+  using F = Format<kType>;
+  auto* tile = dynamic_shared<float4>();
 
   unsigned which = 0;
   while (which + 1 < task.n_outputs && blockIdx.x >= task.first_block[which + 1]) ++which;
   const GemvOutput& output = task.outputs[which];
   const GemvInput& in = task.input;
   const unsigned cols = output.w.cols;
-  const unsigned first_position = blockIdx.y * kPositions;
-  const unsigned warp = threadIdx.x / kWarp;
   const unsigned lane = threadIdx.x % kWarp;
-  const unsigned first_row = (blockIdx.x - task.first_block[which]) * S::kRowsPerBlock + warp * kRows;
+  const unsigned first_row = ((blockIdx.x - task.first_block[which]) * kBlockWarps + threadIdx.x / kWarp) * kRows;
+  const auto row_at = [&](unsigned r) { return min(first_row + r, output.w.rows - 1); };  // past the end: not written
 
-  if (in.norm != nullptr) norm_scales<kPositions>(in, cols, first_position, scales);
-  float sums[kRows][kPositions] = {};
-  for (unsigned tile_column = 0; tile_column < cols; tile_column += S::kTileColumns) {
-    __syncthreads();  // the scales are there, the previous tile is no longer read
-    const unsigned tile_width = min(S::kTileColumns, (cols - tile_column + S::kValues - 1) / S::kValues * S::kValues);
-    for (unsigned i = threadIdx.x; i < kPositions * (tile_width / 4); i += kThreads) {
-      const unsigned p = i / (tile_width / 4);
-      const unsigned column = i % (tile_width / 4) * 4;
-      const SlicePlace place = Format<kType>::place_of(column);
-      const float scale = in.norm != nullptr ? scales[p] : 1.0F;
-      tile[(p * S::kGroups + place.group) * S::kStride + place.slice] =
-          input_columns(in, first_position + p, tile_column + column, cols, scale);
+#pragma unroll
+  for (unsigned r = 0; r < kRows; ++r) prefetch_row<kType>(output.w, row_at(r));
+  const float scale = in.norm != nullptr ? rms_scale(in.x, cols, in.epsilon) : 1.0F;
+  float sums[kRows] = {};
+  for (unsigned tile_column = 0; tile_column < cols; tile_column += kTileColumns) {
+    if (tile_column != 0) __syncthreads();  // the previous tile is no longer read
+    const unsigned first_slice = tile_column / F::kValues;
+    const unsigned n_slices = min(T::kSlices, output.w.slices - first_slice);
+    for (unsigned i = threadIdx.x; i < n_slices * T::kGroups; i += kThreads) {
+      const unsigned slice = i / T::kGroups;
+      const unsigned group = i % T::kGroups;
+      const unsigned column = tile_column + F::column_of(slice, group);
+      tile[group * T::kStride + slice] = input_columns(in.x, in.norm, in.up, scale, column, cols);
     }
     __syncthreads();
-    const unsigned first_slice = tile_column / S::kValues;
-    for (unsigned slice = lane; slice < tile_width / S::kValues; slice += kWarp) {
+#pragma unroll(kRows == 1 ? 4 : 2)
+    for (unsigned slice = lane; slice < n_slices; slice += kWarp) {
+      typename F::Raw raw[kRows];
 #pragma unroll
-      for (unsigned r = 0; r < kRows; ++r) {
-        const unsigned row = min(first_row + r, output.w.rows - 1);  // beyond the end: computed, not written
-        float w[S::kValues];
-        Format<kType>::expand(output.w, row, first_slice + slice, w);
+      for (unsigned r = 0; r < kRows; ++r) raw[r] = F::load(output.w, row_at(r), first_slice + slice);
+      float4 x[T::kGroups];
+      float x_sum[2] = {0, 0};
 #pragma unroll
-        for (unsigned p = 0; p < kPositions; ++p) {
-#pragma unroll
-          for (unsigned g = 0; g < S::kGroups; ++g) {
-            const float4 x = tile[(p * S::kGroups + g) * S::kStride + slice];
-            sums[r][p] += (w[4 * g] * x.x + w[4 * g + 1] * x.y) + (w[4 * g + 2] * x.z + w[4 * g + 3] * x.w);
-          }
-        }
+      for (unsigned g = 0; g < T::kGroups; ++g) {
+        x[g] = tile[g * T::kStride + slice];
+        if constexpr (F::kShifted) x_sum[g / 4 % 2] += (x[g].x + x[g].y) + (x[g].z + x[g].w);
       }
+#pragma unroll
+      for (unsigned r = 0; r < kRows; ++r) sums[r] += slice_dot<kType>(raw[r], first_slice + slice, x, x_sum);
     }
   }
 #pragma unroll
   for (unsigned r = 0; r < kRows; ++r) {
-#pragma unroll
-    for (unsigned p = 0; p < kPositions; ++p) {
-      const float sum = warp_reduce(sums[r][p], Sum{});
-      const unsigned row = first_row + r;
-      if (lane != 0 || row >= output.w.rows || first_position + p >= in.n_positions) continue;
-      float* out = output.out + std::size_t{first_position + p} * output.stride + row;
-      const float biased = output.bias != nullptr ? sum + output.bias[row] : sum;
-      *out = output.accumulate ? *out + biased : biased;
-    }
+    const float sum = warp_reduce(sums[r], Sum{});
+    const unsigned row = first_row + r;
+    if (lane != 0 || row >= output.w.rows) continue;
+    const float biased = output.bias != nullptr ? sum + output.bias[row] : sum;
+    output.out[row] = output.accumulate ? output.out[row] + biased : biased;
   }
 }
 
-template <ParamType kType, unsigned kPositions, unsigned kRows>
-void launch_shape(GemvTask& task, cudaStream_t stream) {
-  using S = Shape<kType, kPositions, kRows>;
+template <ParamType kType, unsigned kRows>
+void launch_rows(GemvTask& task, cudaStream_t stream) {
   unsigned blocks = 0;
   for (unsigned i = 0; i < task.n_outputs; ++i) {
     task.first_block[i] = blocks;
-    blocks += ceil_div(task.outputs[i].w.rows, S::kRowsPerBlock);
+    blocks += ceil_div(task.outputs[i].w.rows, kBlockWarps * kRows);
   }
-  launch(gemv_kernel<kType, kPositions, kRows>,
-         {dim3(blocks, ceil_div(task.input.n_positions, kPositions)), kThreads, S::kSharedBytes}, stream, task);
+  launch(gemv_kernel<kType, kRows>, {blocks, kThreads, Tile<kType>::kBytes}, stream, task);
 }
 
 void launch_task(GemvTask& task, cudaStream_t stream) {
   // Few rows are spread over more blocks; many share what each block stages.
-  constexpr unsigned kManyRows = 8192;
+  constexpr unsigned kManyRows = 16384, kSomeRows = 4096;
   unsigned rows = 0;
   for (unsigned i = 0; i < task.n_outputs; ++i) rows += task.outputs[i].w.rows;
   with_param_type(task.outputs[0].w.type, [&]<ParamType kType>() {
-    if (task.input.n_positions > 1) {
-      launch_shape<kType, kBatch, 2>(task, stream);
-    } else if (rows >= kManyRows) {
-      launch_shape<kType, 1, 4>(task, stream);
+    if (rows >= kManyRows) {
+      launch_rows<kType, 4>(task, stream);
+    } else if (rows >= kSomeRows) {
+      launch_rows<kType, 2>(task, stream);
     } else {
-      launch_shape<kType, 1, 1>(task, stream);
+      launch_rows<kType, 1>(task, stream);
     }
   });
 }

@@ -106,12 +106,11 @@ class TraceWriter::Impl {
     thread_.join();
   }
 
-  std::unique_ptr<TraceRow> acquire() {
+  std::unique_ptr<TraceRow> acquire(bool counted) {
     std::unique_lock lock(mutex_);
-    const auto ready = [this] { return error_ || !free_.empty() || may_add_row(); };
-    if (!ready()) {
-      ++progress_.stalls;
-      freed_.wait(lock, ready);
+    if (!has_row()) {
+      if (counted) ++progress_.stalls;
+      freed_.wait(lock, [this] { return has_row(); });
     }
     if (error_) std::rethrow_exception(error_);
     if (free_.empty()) {
@@ -121,6 +120,15 @@ class TraceWriter::Impl {
     auto row = std::move(free_.back());
     free_.pop_back();
     return row;
+  }
+
+  bool has_room() const {
+    const std::lock_guard lock(mutex_);
+    return has_row();
+  }
+  void count_stall() {
+    const std::lock_guard lock(mutex_);
+    ++progress_.stalls;
   }
 
   void submit(std::unique_ptr<TraceRow> row) {
@@ -156,6 +164,8 @@ class TraceWriter::Impl {
   }
 
  private:
+  /// Whether a row can be had now, or an error thrown instead.
+  bool has_row() const { return error_ || !free_.empty() || may_add_row(); }
   bool may_add_row() const {
     return lent_rows_ < kLeastRows || (lent_rows_ < options_.pool_rows && pool_bytes_ < kPoolBytes);
   }
@@ -273,7 +283,16 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, const TraceInfo& inf
     : impl_(std::make_unique<Impl>(path, info, options)) {}
 TraceWriter::~TraceWriter() = default;
 std::unique_ptr<TraceRow> TraceWriter::acquire() {
-  return impl_->acquire();
+  return impl_->acquire(true);
+}
+std::unique_ptr<TraceRow> TraceWriter::acquire_uncounted() {
+  return impl_->acquire(false);
+}
+bool TraceWriter::has_room() const {
+  return impl_->has_room();
+}
+void TraceWriter::count_stall() {
+  impl_->count_stall();
 }
 void TraceWriter::submit(std::unique_ptr<TraceRow> row) {
   impl_->submit(std::move(row));

@@ -55,7 +55,7 @@ struct WriterProgress {
   std::uint64_t rows_submitted = 0;
   std::uint64_t rows_flushed = 0;  ///< a kill -9 now leaves at least these readable
   std::uint64_t bytes = 0;         ///< file size so far
-  std::uint64_t stalls = 0;        ///< times acquire() had to wait
+  std::uint64_t stalls = 0;        ///< times decoding had to wait: in acquire(), or as count_stall() was told
 };
 
 class TraceWriter {
@@ -69,6 +69,12 @@ class TraceWriter {
 
   /// An empty row to fill. Waits while all pool rows are in flight. Rethrows an error of the writer thread (disk full).
   std::unique_ptr<TraceRow> acquire();
+  /// Whether acquire() would not wait now.
+  bool has_room() const;
+  /// The same as acquire(), for a caller that counts its stalls itself.
+  std::unique_ptr<TraceRow> acquire_uncounted();
+  /// Decoding had to wait for its recording elsewhere: counted in /status/stall_count.
+  void count_stall();
   /// Hands a filled row over; rows must come with position 0, 1, 2, ... Throws WrongShape when a vector's size is off.
   void submit(std::unique_ptr<TraceRow> row);
   /// Writes and flushes all rows, sets /status, closes the file cleanly. Throws what the writer thread met.

@@ -10,6 +10,10 @@ T __ldg(const T* p) {
   return *p;
 }
 template <class T>
+T __ldcg(const T* p) {
+  return *p;
+}
+template <class T>
 T __ldcs(const T* p) {
   return *p;
 }
@@ -18,6 +22,15 @@ void __stcs(T* p, T v) {
   *p = v;
 }
 
+/// Result byte i is byte (selector nibble i) of the eight bytes low, high.
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+  const unsigned long long bytes = static_cast<unsigned long long>(high) << 32 | low;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    result |= static_cast<unsigned>(bytes >> (8 * (selector >> (4 * i) & 7U)) & 0xffU) << (8 * i);
+  }
+  return result;
+}
 inline int __popc(unsigned v) {
   return std::popcount(v);
 }

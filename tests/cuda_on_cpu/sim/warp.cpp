@@ -4,8 +4,12 @@
 #include <string>
 
 #include "internal.h"
+#include "sim_mma.h"
 
 namespace cudasim {
+
+MmaLane mma_lanes[kMaxWarps][32];
+
 namespace {
 
 // Happens-before objects of each thread; two that alternate, so that a lane that ran early does not look ordered before
