@@ -1,72 +1,10 @@
-// Products on the device against fp64, for every parameter type.
-#include "kernels/params.h"
-#include "tests/capture/tiny_llama.h"
-#include "tests/cuda_on_cpu/parity/parity_test.h"
+// Products of one vector on the device against fp64, for every parameter type.
+#include "tests/cuda_on_cpu/parity/product_reference.h"
 
 namespace kvwave::testing {
 namespace {
 
-using kernels::ParamMatrix;
-using kernels::ParamType;
-
-constexpr ParamType kTypes[] = {ParamType::f32,  ParamType::f16,  ParamType::bf16, ParamType::q4_0,
-                                ParamType::q4_1, ParamType::q5_0, ParamType::q5_1, ParamType::q8_0,
-                                ParamType::q4_k, ParamType::q5_k, ParamType::q6_k};
-/// |device - fp64| is at most this times the sum of the absolute terms of the dot product.
-constexpr double kBound = 2e-6;
-
-class GemvParity : public DeviceParity {
- protected:
-  struct Stored {
-    std::string bytes;
-    ParamMatrix matrix;
-  };
-  static Stored random_matrix(ParamType type, std::uint32_t rows, std::uint32_t cols, std::uint32_t seed) {
-    std::mt19937 random(seed);
-    Stored stored{capture::testing::random_params(type, rows, cols, 0.5F, random), {}};
-    stored.matrix = {reinterpret_cast<const std::byte*>(stored.bytes.data()), type, rows, cols};
-    return stored;
-  }
-
-  /// The input after norm or gate, in fp64.
-  static std::vector<double> prepared(const GemvCase& c, unsigned position, unsigned cols) {
-    std::vector<double> x(cols);
-    double squares = 0;
-    for (unsigned i = 0; i < cols; ++i) {
-      x[i] = c.x[position * cols + i];
-      squares += x[i] * x[i];
-    }
-    for (unsigned i = 0; i < cols; ++i) {
-      if (!c.norm.empty()) x[i] *= c.norm[i] / std::sqrt(squares / cols + static_cast<double>(c.epsilon));
-      if (!c.up.empty()) x[i] = x[i] / (1 + std::exp(-x[i])) * c.up[position * cols + i];
-    }
-    return x;
-  }
-
-  static void expect_parity(const GemvCase& c, const std::string& what) {
-    const auto results = run_gemv(c);
-    for (std::size_t m = 0; m < c.matrices.size(); ++m) {
-      const ParamMatrix& w = c.matrices[m];
-      std::vector<float> row(w.cols);
-      for (unsigned p = 0; p < c.n_positions; ++p) {
-        const std::vector<double> x = prepared(c, p, w.cols);
-        for (unsigned r = 0; r < w.rows; ++r) {
-          kernels::dequantise_row(w.type, w.row(r), row);
-          double expected = c.before.empty() ? 0 : c.before[0];
-          double scale = std::fabs(expected);
-          for (unsigned i = 0; i < w.cols; ++i) {
-            expected += row[i] * x[i];
-            scale += std::fabs(row[i] * x[i]);
-          }
-          if (m < c.bias.size() && !c.bias[m].empty()) expected += c.bias[m][r];
-          ASSERT_NEAR(results[m][p * w.rows + r], expected, kBound * (scale + 1))
-              << what << ", " << to_string(w.type) << " " << w.rows << " x " << w.cols << ", matrix " << m
-              << ", position " << p << ", row " << r;
-        }
-      }
-    }
-  }
-};
+class GemvParity : public ProductComparison {};
 
 TEST_F(GemvParity, every_type_one_position) {
   for (const ParamType type : kTypes) {
@@ -77,17 +15,6 @@ TEST_F(GemvParity, every_type_one_position) {
       c.x = normal(cols, 1);
       expect_parity(c, "one position");
     }
-  }
-}
-
-TEST_F(GemvParity, every_type_a_block_of_positions) {
-  for (const ParamType type : kTypes) {
-    const Stored w = random_matrix(type, 19, 512, 3);
-    GemvCase c;
-    c.matrices = {w.matrix};
-    c.n_positions = 9;
-    c.x = normal(9 * 512, 2);
-    expect_parity(c, "nine positions");
   }
 }
 
@@ -127,7 +54,7 @@ TEST_F(GemvParity, several_outputs_of_different_types_with_bias) {
 }
 
 TEST_F(GemvParity, norm_gate_and_residual_are_folded_in) {
-  for (const unsigned n_positions : {1U, 3U}) {
+  for (const unsigned n_positions : {1U, 3U}) {  // in a kernel of its own before several
     const Stored w = random_matrix(ParamType::q5_1, 10, 96, 13);
     GemvCase c;
     c.matrices = {w.matrix};
@@ -141,23 +68,6 @@ TEST_F(GemvParity, norm_gate_and_residual_are_folded_in) {
     expect_parity(c, "gate");
     c.before = {0.75F};
     expect_parity(c, "residual");
-  }
-}
-
-TEST_F(GemvParity, a_row_does_not_depend_on_the_number_of_positions) {
-  for (const ParamType type : kTypes) {
-    const Stored w = random_matrix(type, 9, 1280, 17);
-    GemvCase c;
-    c.matrices = {w.matrix};
-    c.x = normal(1280, 18);
-    const auto one = run_gemv(c)[0];
-    c.n_positions = 2;
-    c.x.insert(c.x.end(), c.x.begin(), c.x.begin() + 1280);
-    const auto two = run_gemv(c)[0];
-    for (unsigned r = 0; r < 9; ++r) {
-      EXPECT_EQ(one[r], two[r]) << to_string(type) << " row " << r;
-      EXPECT_EQ(one[r], two[9 + r]) << to_string(type) << " row " << r;
-    }
   }
 }
 

@@ -26,15 +26,22 @@ class RowStatsParity : public DeviceParity {
     std::vector<std::uint32_t> position;
     std::vector<std::byte> prob;
     for (std::size_t h = 0; h < c.rows.size(); ++h) {
+      // What the kernel made of the chunks; the given row itself where they say nothing.
+      const std::size_t n = c.rows[h].size();
+      const std::span<const float> row{result.rows.data() + h * (n + 5), n};
+      for (std::size_t i = 0; i < n; ++i) {
+        const float bound = c.chunk_logit.empty() ? 0 : 2e-6F * c.rows[h][i];
+        if (std::isfinite(c.rows[h][i])) ASSERT_NEAR(row[i], c.rows[h][i], bound) << what << ", row " << h << ", " << i;
+      }
       std::vector<std::uint32_t> demand(c.rho.size());
       RowStats stats;
-      const auto n_invalid = kernels::row_stats_reference(c.rows[h], c.rho, c.n_sink, c.n_recent, demand, stats);
+      const auto n_invalid = kernels::row_stats_reference(row, c.rho, c.n_sink, c.n_recent, demand, stats);
       EXPECT_EQ(result.n_invalid[h], n_invalid) << what << ", row " << h;
       for (std::size_t i = 0; i < c.rho.size(); ++i) {
         EXPECT_EQ(result.demand[h * c.rho.size() + i], demand[i]) << what << ", row " << h << ", rho " << c.rho[i];
       }
       const std::size_t before = position.size();
-      const float residual = kernels::select_covering_reference(c.rows[h], c.epsilon, c.type, position, prob);
+      const float residual = kernels::select_covering_reference(row, c.epsilon, c.type, position, prob);
       EXPECT_EQ(result.count[h], position.size() - before) << what << ", row " << h;
       EXPECT_EQ(result.residual[h], residual) << what << ", row " << h;
       if (n_invalid != 0) {
@@ -85,6 +92,14 @@ TEST_F(RowStatsParity, more_heads_than_a_warp) {
   for (std::uint32_t h = 0; h < 40; ++h) c.rows.push_back(softmax_row(90, h + 7, 3));
   c.rho = kRho;
   expect_parity(c, "40 heads");
+}
+
+TEST_F(RowStatsParity, chunks_are_brought_to_one_scale_first) {
+  RowStatsCase c;
+  for (std::uint32_t h = 0; h < 3; ++h) c.rows.push_back(softmax_row(300, h + 1, 2));
+  c.rho = kRho;
+  c.chunk_logit = {-20.0F, 7.5F, 30.0F};
+  expect_parity(c, "three chunks");
 }
 
 TEST_F(RowStatsParity, extreme_rows) {
