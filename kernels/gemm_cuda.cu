@@ -75,34 +75,40 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const __grid_constant__ 
   const unsigned warp_position = warp / kRowWarps * kWarpPositions;
   const unsigned group = mma_group(), member = mma_member();
 
+  // Fragments of this warp that hold anything; the same in all its lanes.
+  const unsigned n_left = min(task.n_positions - first_position, kTilePositions);
+  const unsigned n_tiles = first_row + warp_row >= output.w.rows || n_left <= warp_position
+                               ? 0
+                               : ceil_div(n_left - warp_position, kMmaColumns);
+
   float total[kWarpTiles][4] = {};
   for (unsigned column = 0; column < output.w.cols; column += kTileDepth) {
     __syncthreads();  // the previous tile is no longer read
     stage_rows<kType>(output.w, first_row, column, w_tile);
     stage_positions(task, first_position, column, output.w.cols, x_tile);
     __syncthreads();
-    float sum[kWarpTiles][4] = {};
     const float* w = w_tile + (warp_row + group) * kLine + member;
     const float* x = x_tile + (warp_position + group) * kLine + member;
-#pragma unroll 4
-    for (unsigned k = 0; k < kTileDepth; k += kMmaDepth) {
-      FragmentA<kExact> a;
-      a.set(0, w[k]);
-      a.set(1, w[8 * kLine + k]);
-      a.set(2, w[k + 4]);
-      a.set(3, w[8 * kLine + k + 4]);
+    for (unsigned first = 0; first < kTileDepth && n_tiles != 0; first += kPromotedDepth) {
+      float sum[kWarpTiles][4] = {};
 #pragma unroll
-      for (unsigned n = 0; n < kWarpTiles; ++n) {
-        FragmentB<false> b;
-        b.set(0, x[n * kMmaColumns * kLine + k]);
-        b.set(1, x[n * kMmaColumns * kLine + k + 4]);
-        multiply(sum[n], a, b);
+      for (unsigned k = first; k < first + kPromotedDepth; k += kMmaDepth) {
+        FragmentA<kExact> a;
+        a.set(0, w[k]);
+        a.set(1, w[8 * kLine + k]);
+        a.set(2, w[k + 4]);
+        a.set(3, w[8 * kLine + k + 4]);
+#pragma unroll
+        for (unsigned n = 0; n < kWarpTiles; ++n) {
+          if (n >= n_tiles) continue;
+          FragmentB<false> b;
+          b.set(0, x[n * kMmaColumns * kLine + k]);
+          b.set(1, x[n * kMmaColumns * kLine + k + 4]);
+          multiply(sum[n], a, b);
+        }
       }
-    }
 #pragma unroll
-    for (unsigned n = 0; n < kWarpTiles; ++n) {
-#pragma unroll
-      for (unsigned i = 0; i < 4; ++i) total[n][i] += sum[n][i];
+      for (unsigned n = 0; n < kWarpTiles; ++n) add_rounded(total[n], sum[n]);
     }
   }
 #pragma unroll

@@ -2,7 +2,7 @@
 // from their quantised blocks into shared memory; both operands are split so that little of fp32 is lost
 // (tensor_core.cuh).
 //
-// |device - fp64| <= 4e-6 * sum of the absolute terms of a dot product. Sums of 128 columns are added up in fp32 with
+// |device - fp64| <= 4e-6 * sum of the absolute terms of a dot product. Sums of 32 columns are added up in fp32 with
 // rounding to nearest, since tensor cores truncate theirs.
 #pragma once
 

@@ -108,24 +108,30 @@ __global__ void __launch_bounds__(kThreads)
     stage_lines<kDim>(keys + std::size_t{first_key} * d, n, kKeys, d, k_tile);
     stage_lines<kDim>(values + std::size_t{first_key} * d, n, kKeys, d, v_tile);
     __syncthreads();
+    if (warp_row >= n_queries) continue;  // the whole warp: none of its queries exists
 
     float logit[kKeyTiles][4] = {};
     const float* q = q_tile + (warp_row + group) * kLine + member;
     const float* k = k_tile + group * kLine + member;
-#pragma unroll 4
-    for (unsigned c = 0; c < kDim; c += kMmaDepth) {
-      FragmentA<kExact> a;
-      a.set(0, q[c]);
-      a.set(1, q[8 * kLine + c]);
-      a.set(2, q[c + 4]);
-      a.set(3, q[8 * kLine + c + 4]);
+    for (unsigned first = 0; first < kDim; first += kPromotedDepth) {
+      float sum[kKeyTiles][4] = {};
 #pragma unroll
-      for (unsigned j = 0; j < kKeyTiles; ++j) {
-        FragmentB<kExact> b;
-        b.set(0, k[j * kMmaColumns * kLine + c]);
-        b.set(1, k[j * kMmaColumns * kLine + c + 4]);
-        multiply(logit[j], a, b);
+      for (unsigned c = first; c < first + kPromotedDepth; c += kMmaDepth) {
+        FragmentA<kExact> a;
+        a.set(0, q[c]);
+        a.set(1, q[8 * kLine + c]);
+        a.set(2, q[c + 4]);
+        a.set(3, q[8 * kLine + c + 4]);
+#pragma unroll
+        for (unsigned j = 0; j < kKeyTiles; ++j) {
+          FragmentB<kExact> b;
+          b.set(0, k[j * kMmaColumns * kLine + c]);
+          b.set(1, k[j * kMmaColumns * kLine + c + 4]);
+          multiply(sum[j], a, b);
+        }
       }
+#pragma unroll
+      for (unsigned j = 0; j < kKeyTiles; ++j) add_rounded(logit[j], sum[j]);
     }
 #pragma unroll
     for (unsigned j = 0; j < kKeyTiles; ++j) {

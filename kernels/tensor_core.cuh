@@ -21,6 +21,8 @@ namespace kvwave::kernels {
 namespace {
 
 constexpr unsigned kMmaRows = 16, kMmaColumns = 8, kMmaDepth = 8;
+/// Tensor cores truncate their sums, always toward zero: after so many columns a sum goes to one that is rounded.
+constexpr unsigned kPromotedDepth = 32;
 
 __device__ __forceinline__ unsigned mma_group() {
   return threadIdx.x % kWarp / 4;
@@ -71,6 +73,11 @@ template <bool kExact>
 using FragmentA = Fragment<4, kExact>;
 template <bool kExact>
 using FragmentB = Fragment<2, kExact>;
+
+__device__ __forceinline__ void add_rounded(float (&total)[4], const float (&sum)[4]) {
+#pragma unroll
+  for (unsigned i = 0; i < 4; ++i) total[i] += sum[i];
+}
 
 /// c += a b, the small terms first.
 template <bool kExactA, bool kExactB>

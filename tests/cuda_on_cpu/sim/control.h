@@ -25,6 +25,9 @@ void clear_fault();
 std::uint64_t launches();
 void fail_launch_after(std::uint64_t good);
 
+/// All streams do what is enqueued, as a device does while the host is busy elsewhere.
+void catch_up();
+
 /// Makes cudaMalloc fail beyond so many bytes in all.
 void set_memory_limit(std::size_t bytes);
 std::size_t memory_in_use();

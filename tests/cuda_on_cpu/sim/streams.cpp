@@ -99,6 +99,10 @@ void drain_all() {
   for (auto stream = streams.rbegin(); stream != streams.rend(); ++stream) run_until(**stream, (*stream)->enqueued);
 }
 
+void catch_up() {
+  drain_all();
+}
+
 }  // namespace cudasim
 
 cudaError_t cudaGetLastError() {
