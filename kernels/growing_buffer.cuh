@@ -1,4 +1,4 @@
-// Device scratch that is kept between calls and only ever grows.
+// Scratch that is kept between calls and only ever grows, in device memory and in pinned host memory.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,23 @@ class GrowingBuffer {
  private:
   MemoryUse use_;
   DeviceBuffer<T> buffer_;
+};
+
+/// Page-locked host memory for what travels to or from the device.
+template <class T>
+class GrowingPinned {
+ public:
+  /// Room for `size` values; what was there before is lost. Copies from or to it must be finished.
+  std::span<T> reserve(std::size_t size) {
+    if (size > buffer_.size()) {
+      buffer_ = {};
+      buffer_ = PinnedBuffer<T>(size + size / 4);
+    }
+    return buffer_.span().first(size);
+  }
+
+ private:
+  PinnedBuffer<T> buffer_;
 };
 
 }  // namespace kvwave::kernels

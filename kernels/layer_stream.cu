@@ -29,11 +29,12 @@ LayerStream::~LayerStream() {
 }
 
 const DeviceLayer& LayerStream::load(std::uint32_t layer) {
-  if (next_.valid()) {
-    const std::optional<std::uint32_t> fetched = std::exchange(coming_, std::nullopt);
+  const std::optional<std::uint32_t> coming = std::exchange(coming_, std::nullopt);
+  if (coming == layer) {
     next_.get();
-    if (fetched != layer) fetch(layer);
   } else {
+    if (coming) next_.wait();
+    next_ = {};  // whatever it met: nobody asked for that layer
     fetch(layer);
   }
   if (prefetch_ && layer + 1 < shape_.n_layers) {

@@ -53,25 +53,29 @@ void RefreshStatistics::run_batch(const DeviceLayer& layer, std::span<const Cach
   const bool any_redundancy =
       std::any_of(requests.begin(), requests.end(), [](const CacheStatisticsRequest& r) { return r.redundancy; });
   const float* const unit = any_redundancy ? unit_keys(layer, stream) : nullptr;
-  std::vector<std::uint32_t> slots;
+  std::size_t n_slots = 0;
+  for (const CacheStatisticsRequest& request : requests) n_slots += request.slots.size();
+  if (n_slots == 0) return;
+  const std::span<std::uint32_t> slots = slots_sent_.reserve(n_slots);
+  std::size_t filled = 0;
   CacheList attended, compared;
   for (const CacheStatisticsRequest& request : requests) {
     RkvCache cache;
     cache.query = layer.q.data() + (std::size_t{request.first_query} * shape_.n_q_heads + request.kv_head * group) * d;
     cache.key = layer.k.data() + std::size_t{request.kv_head} * d;
     if (unit != nullptr) cache.unit = unit + std::size_t{request.kv_head} * d;
-    cache.first_slot = static_cast<std::uint32_t>(slots.size());
+    cache.first_slot = static_cast<std::uint32_t>(filled);
     cache.n_residents = static_cast<std::uint32_t>(request.slots.size());
     cache.n_candidates = request.n_candidates;
     cache.n_queries = request.n_queries;
     cache.pool_kernel = request.pool_kernel;
     cache.similarity_threshold = request.similarity_threshold;
     cache.round_bf16 = request.round_bf16;
-    slots.insert(slots.end(), request.slots.begin(), request.slots.end());
+    std::copy(request.slots.begin(), request.slots.end(), slots.data() + filled);
+    filled += request.slots.size();
     if (request.importance) attended.add(cache);
     if (request.redundancy) compared.add(cache);
   }
-  if (slots.empty()) return;
 
   RkvBatch batch;
   batch.group = group;
@@ -88,13 +92,13 @@ void RefreshStatistics::run_batch(const DeviceLayer& layer, std::span<const Cach
     batch.max_queries = list.max_queries;
     kernels(batch, stream);
   };
-  std::vector<float> importance, redundancy;
-  std::vector<std::uint32_t> retained;
+  std::span<float> importance, redundancy;
+  std::span<std::uint32_t> retained;
   run(attended, attended_, [&](RkvBatch& of, cudaStream_t on) {
     of.logit = logit_.reserve(slots.size() * of.max_queries);
     of.importance = importance_.reserve(slots.size());
     rkv_importance_cuda(of, on);
-    importance.resize(slots.size());
+    importance = importance_taken_.reserve(slots.size());
     importance_.download(importance, on);
   });
   run(compared, compared_, [&](RkvBatch& of, cudaStream_t on) {
@@ -102,8 +106,8 @@ void RefreshStatistics::run_batch(const DeviceLayer& layer, std::span<const Cach
     of.retained = retained_.reserve(slots.size());
     of.retained_cosine = cosine_.reserve(slots.size());
     rkv_redundancy_cuda(of, on);
-    redundancy.resize(slots.size());
-    retained.resize(slots.size());
+    redundancy = redundancy_taken_.reserve(slots.size());
+    retained = retained_taken_.reserve(slots.size());
     redundancy_.download(redundancy, on);
     retained_.download(retained, on);
   });
@@ -127,21 +131,25 @@ void RefreshStatistics::run_batch(const DeviceLayer& layer, std::span<const Cach
 
 std::vector<std::vector<std::uint32_t>> RefreshStatistics::select_top(std::span<const SelectionRequest> requests,
                                                                       cudaStream_t stream) {
-  std::vector<float> score;
+  std::size_t n_scores = 0;
+  for (const SelectionRequest& request : requests) n_scores += request.score.size();
+  const std::span<float> score = score_sent_.reserve(n_scores);
+  std::size_t filled = 0;
   std::vector<Selection> selection;
   std::uint32_t max_scores = 0, n_out = 0;
   for (const SelectionRequest& request : requests) {
     Selection part;
-    part.first_score = static_cast<std::uint32_t>(score.size());
+    part.first_score = static_cast<std::uint32_t>(filled);
     part.n_scores = static_cast<std::uint32_t>(request.score.size());
     part.n_kept = request.n_kept;
     part.first_out = n_out;
     selection.push_back(part);
-    score.insert(score.end(), request.score.begin(), request.score.end());
+    std::copy(request.score.begin(), request.score.end(), score.data() + filled);
+    filled += request.score.size();
     max_scores = std::max(max_scores, part.n_scores);
     n_out += part.n_kept;
   }
-  std::vector<std::uint32_t> order(n_out);
+  const std::span<std::uint32_t> order = order_taken_.reserve(n_out);
   if (n_out > 0) {
     const float* const scores = score_.upload(score, stream);
     const Selection* const parts = selection_.upload(selection, stream);

@@ -36,6 +36,9 @@ class RefreshStatistics {
   GrowingBuffer<std::uint32_t> position_{kUse}, retained_{kUse}, order_{kUse};
   GrowingBuffer<RkvCache> attended_{kUse}, compared_{kUse};
   GrowingBuffer<Selection> selection_{kUse};
+  // What goes to the device and what comes back.
+  GrowingPinned<std::uint32_t> slots_sent_, retained_taken_, order_taken_;
+  GrowingPinned<float> score_sent_, importance_taken_, redundancy_taken_;
 };
 
 }  // namespace kvwave::kernels

@@ -108,7 +108,7 @@ EvaluatedRows RowEvaluator::evaluate(const DeviceLayer& layer, std::uint32_t beg
   mass_out_.resize(n_rows * n_columns());
   error_out_.resize(columns_->error ? n_rows * n_columns() : 0);
   recalled_out_.resize(columns_->recall_count > 0 ? n_rows * columns_->evicted_at.size() : 0);
-  square_out_.resize(columns_->error ? n_rows : 0);
+  const std::span<float> square = square_taken_.reserve(columns_->error ? n_rows : 0);
   if (n_rows > 0) {
     cut_spans(nullptr, first, last, rows, stream);
     row_normalisers_cuda(rows, stream);
@@ -124,7 +124,7 @@ EvaluatedRows RowEvaluator::evaluate(const DeviceLayer& layer, std::uint32_t beg
       cut_spans(nullptr, first, last, rows, stream);
       evaluate_ceilings(rows, stream);
     }
-    if (columns_->error) output_square_.download(square_out_, stream);
+    if (columns_->error) output_square_.download(square, stream);
     wait(stream);
   }
   EvaluatedRows out;
@@ -132,7 +132,7 @@ EvaluatedRows RowEvaluator::evaluate(const DeviceLayer& layer, std::uint32_t beg
   out.mass = mass_out_;
   out.square_error = error_out_;
   out.n_recalled = recalled_out_;
-  out.square_output = square_out_;
+  out.square_output = square;
   return out;
 }
 
@@ -155,15 +155,20 @@ void RowEvaluator::evaluate_group(EvaluationRows rows, const Group& group, const
     results.output_square = output_square_.reserve(rows.n_rows);
   }
   retained_mass_cuda(rows, configs, recall, results, stream);
+  const std::span<float> mass = mass_taken_.reserve(n);
+  const std::span<float> error = error_taken_.reserve(columns_->error ? n : 0);
+  const std::span<std::uint32_t> recalled = recalled_taken_.reserve(columns_->recall_count > 0 ? n : 0);
+  mass_.download(mass, stream);
+  if (columns_->recall_count > 0) recalled_.download(recalled, stream);
   if (columns_->error) {
     output_error_cuda(rows, configs, mass_.data(), output_.data(), error_.reserve(n), stream);
-    collect(error_, rows, group.first_column, group.n_columns, n_columns(), error_out_, stream);
+    error_.download(error, stream);
   }
-  collect(mass_, rows, group.first_column, group.n_columns, n_columns(), mass_out_, stream);
-  if (columns_->recall_count > 0) {
-    collect(recalled_, rows, group.first_column, group.n_columns,
-            static_cast<std::uint32_t>(columns_->evicted_at.size()), recalled_out_, stream);
-  }
+  wait(stream);
+  place<float>(mass, group.first_column, group.n_columns, n_columns(), mass_out_);
+  place<float>(error, group.first_column, group.n_columns, n_columns(), error_out_);
+  place<std::uint32_t>(recalled, group.first_column, group.n_columns,
+                       static_cast<std::uint32_t>(columns_->evicted_at.size()), recalled_out_);
 }
 
 void RowEvaluator::evaluate_ceilings(const EvaluationRows& rows, cudaStream_t stream) {
@@ -182,7 +187,8 @@ void RowEvaluator::evaluate_ceilings(const EvaluationRows& rows, cudaStream_t st
   const RowRanks ranks = rank(rows, count, stream);
   float* const error = columns_->error ? error_.reserve(count.size()) : nullptr;
   ceilings_cuda(rows, ranks, output_.data(), mass_.reserve(count.size()), error, stream);
-  std::vector<float> mass(count.size()), square(columns_->error ? count.size() : 0);
+  const std::span<float> mass = mass_taken_.reserve(count.size());
+  const std::span<float> square = error_taken_.reserve(columns_->error ? count.size() : 0);
   mass_.download(mass, stream);
   if (columns_->error) error_.download(square, stream);
   wait(stream);
@@ -196,14 +202,11 @@ void RowEvaluator::evaluate_ceilings(const EvaluationRows& rows, cudaStream_t st
 }
 
 template <class T>
-void RowEvaluator::collect(GrowingBuffer<T>& from, const EvaluationRows& rows, std::uint32_t first_column,
-                           std::uint32_t n, std::uint32_t n_columns, std::vector<T>& to, cudaStream_t stream) {
-  std::vector<T> figures(std::size_t{rows.n_rows} * n);
-  from.download(figures, stream);
-  wait(stream);
-  for (std::size_t row = 0; row < rows.n_rows; ++row) {
-    std::copy_n(figures.begin() + static_cast<std::ptrdiff_t>(row * n), n,
-                to.begin() + static_cast<std::ptrdiff_t>(row * n_columns + first_column));
+void RowEvaluator::place(std::span<const T> figures, std::uint32_t first_column, std::uint32_t n,
+                         std::uint32_t n_columns, std::vector<T>& to) {
+  if (n == 0) return;
+  for (std::size_t row = 0; row < figures.size() / n; ++row) {
+    std::copy_n(figures.data() + row * n, n, to.data() + row * n_columns + first_column);
   }
 }
 
@@ -216,17 +219,18 @@ std::vector<std::int32_t> RowEvaluator::last_needed(cudaStream_t stream) {
 
 std::vector<double> RowEvaluator::position_mass(const DeviceLayer& layer, std::uint32_t first, std::uint32_t end,
                                                 cudaStream_t stream) {
-  std::vector<double> out(std::size_t{shape_.n_kv_heads} * shape_.n_positions);
-  if (first >= end) return out;
+  const std::size_t size = std::size_t{shape_.n_kv_heads} * shape_.n_positions;
+  if (first >= end) return std::vector<double>(size);
   EvaluationRows rows = geometry(layer, first, end);
   cut_spans(nullptr, first, end, rows, stream);
   row_normalisers_cuda(rows, stream);
-  position_mass_.reserve(out.size());
+  position_mass_.reserve(size);
   position_mass_.buffer().fill_bytes(0, stream);
   position_mass_cuda(rows, first, end, position_mass_.data(), stream);
-  position_mass_.download(out, stream);
+  const std::span<double> taken = position_mass_taken_.reserve(size);
+  position_mass_.download(taken, stream);
   wait(stream);
-  return out;
+  return {taken.begin(), taken.end()};
 }
 
 }  // namespace kvwave::kernels

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/growing_buffer.cuh"
@@ -37,10 +38,10 @@ class RowEvaluator {
   RowRanks rank(const EvaluationRows& rows, const std::vector<std::uint32_t>& count, cudaStream_t stream);
   void evaluate_group(EvaluationRows rows, const Group& group, const RowRanks& recall, cudaStream_t stream);
   void evaluate_ceilings(const EvaluationRows& rows, cudaStream_t stream);
-  // Copies [n_rows, n] figures from the device into columns first_column .. of the answer.
+  // Columns first_column .. of the answer from figures [n_rows, n] that have arrived.
   template <class T>
-  void collect(GrowingBuffer<T>& from, const EvaluationRows& rows, std::uint32_t first_column, std::uint32_t n,
-               std::uint32_t n_columns, std::vector<T>& to, cudaStream_t stream);
+  void place(std::span<const T> figures, std::uint32_t first_column, std::uint32_t n, std::uint32_t n_columns,
+             std::vector<T>& to);
   std::uint32_t n_columns() const;
 
   static constexpr MemoryUse kUse{"the evaluation of rows", "compare fewer configurations or use --device cpu"};
@@ -54,7 +55,11 @@ class RowEvaluator {
       rank_value_{kUse};
   GrowingBuffer<std::uint32_t> rank_count_{kUse}, rank_greater_{kUse}, recalled_{kUse};
   GrowingBuffer<double> position_mass_{kUse};
-  std::vector<float> mass_out_, error_out_, square_out_;
+  // Figures on their way from the device.
+  GrowingPinned<float> mass_taken_, error_taken_, square_taken_;
+  GrowingPinned<std::uint32_t> recalled_taken_;
+  GrowingPinned<double> position_mass_taken_;
+  std::vector<float> mass_out_, error_out_;
   std::vector<std::uint32_t> recalled_out_;
 };
 

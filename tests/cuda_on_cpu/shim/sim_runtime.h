@@ -1,5 +1,5 @@
 // The part of the CUDA runtime that this project uses. Streams are lazy: work runs when something waits for it, so code
-// that forgets to wait sees old bytes. One operating-system thread may use it.
+// that forgets to wait sees old bytes. Operating-system threads may share it; work runs in the thread that waits.
 #pragma once
 
 #include <cstddef>

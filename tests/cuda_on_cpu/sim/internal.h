@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -93,5 +94,8 @@ bool pinned(const void* p, std::size_t bytes);
 
 // streams.cpp
 void drain_all();
+/// Held by every call of the runtime: several threads may use the simulated device, one at a time.
+using RuntimeLock = std::lock_guard<std::recursive_mutex>;
+std::recursive_mutex& runtime_mutex();
 
 }  // namespace cudasim

@@ -73,12 +73,14 @@ std::vector<unsigned> thread_sequence() {
 }
 
 cudaError_t set_max_shared(const void* kernel, int bytes) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   if (bytes < 0 || static_cast<std::size_t>(bytes) > kMaxShared) return remember(cudaErrorInvalidValue);
   shared_limits()[kernel] = static_cast<std::size_t>(bytes);
   return cudaSuccess;
 }
 
 cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   const auto& [grid, block] = std::pair{config.gridDim, config.blockDim};
   const std::size_t n = std::size_t{block.x} * block.y * block.z;
   const auto found = shared_limits().find(kernel);
@@ -93,6 +95,7 @@ cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
 }
 
 cudaError_t run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   read_environment();
   if (failing_launch == n_launches++) return remember(cudaErrorLaunchFailure);
   blockDim = config.blockDim;

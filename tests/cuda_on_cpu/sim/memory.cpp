@@ -85,6 +85,7 @@ bool pinned(const void* p, std::size_t bytes) {
 }
 
 cudaError_t allocate_device(void** p, std::size_t bytes) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   if (bytes > limit || in_use > limit - bytes) return remember(cudaErrorMemoryAllocation);
   *p = allocate(device_memory(), bytes);
   if (*p == nullptr) return remember(cudaErrorMemoryAllocation);
@@ -94,6 +95,7 @@ cudaError_t allocate_device(void** p, std::size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t allocate_host(void** p, std::size_t bytes) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   *p = allocate(pinned_memory(), bytes);
   return *p != nullptr ? cudaSuccess : remember(cudaErrorMemoryAllocation);
 }
@@ -101,16 +103,19 @@ cudaError_t allocate_host(void** p, std::size_t bytes) {
 }  // namespace cudasim
 
 cudaError_t cudaFree(void* p) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   cudasim::drain_all();  // as the device does
   const auto found = cudasim::device_memory().find(static_cast<char*>(p));
   if (found != cudasim::device_memory().end()) cudasim::in_use -= found->second;
   return cudasim::release_from(cudasim::device_memory(), p);
 }
 cudaError_t cudaFreeHost(void* p) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   cudasim::drain_all();
   return cudasim::release_from(cudasim::pinned_memory(), p);
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  const cudasim::RuntimeLock lock(cudasim::runtime_mutex());
   *total = cudasim::limit;
   *free = cudasim::limit - std::min(cudasim::limit, cudasim::in_use);
   return cudaSuccess;
