@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include "replay/column_views.h"
 #include "replay/future_mass.h"
 #include "replay/layer_simulation.h"
+#include "replay/selection_check.h"
 #include "traces/error.h"
 #include "traces/reader.h"
 
@@ -30,9 +33,16 @@ kernels::ReplayShape shape_of(const Sequence& sequence) {
           .n_prompt = sequence.n_prompt};
 }
 
+// One simulation, and its twin on the CPU where they are compared.
+struct RunningSimulation {
+  LayerSimulation state;
+  std::optional<SelectionCheck> check;
+};
+
 // One simulation at one refresh position.
 struct PendingRefresh {
   LayerSimulation* simulation = nullptr;
+  SelectionCheck* check = nullptr;
   std::vector<std::uint32_t> heads;        // to be scored
   std::vector<HeadStatistics> statistics;  // of each
   std::vector<LayerSimulation::Selection> selections;
@@ -83,14 +93,15 @@ void take_answers(PendingRefresh& refresh, std::span<kernels::CacheStatistics>& 
 }
 
 // All simulations that act after one position, through one batch of statistics and one of selections.
-void refresh_together(std::uint32_t position, std::span<LayerSimulation* const> simulations, const FutureMass& future,
-                      kernels::ReplayDevice& device) {
+void refresh_together(std::uint32_t position, std::span<RunningSimulation* const> simulations, const FutureMass& future,
+                      kernels::ReplayDevice& device, SelectionCounts& counts) {
   std::vector<PendingRefresh> pending;
   std::vector<kernels::CacheStatisticsRequest> requests;
-  for (LayerSimulation* const simulation : simulations) {
+  for (RunningSimulation* const running : simulations) {
     PendingRefresh& refresh = pending.emplace_back();
-    refresh.simulation = simulation;
-    refresh.heads = simulation->begin(position);
+    refresh.simulation = &running->state;
+    refresh.check = running->check ? &*running->check : nullptr;
+    refresh.heads = running->state.begin(position);
     add_requests(refresh, position, future, requests);
   }
   std::vector<kernels::CacheStatistics> answers = device.statistics(requests);
@@ -104,7 +115,9 @@ void refresh_together(std::uint32_t position, std::span<LayerSimulation* const> 
   const std::vector<std::vector<std::uint32_t>> kept = device.select_top(wanted);
   std::size_t first = 0;
   for (const PendingRefresh& refresh : pending) {
-    refresh.simulation->keep(refresh.selections, std::span(kept).subspan(first, refresh.selections.size()));
+    const auto own = std::span(kept).subspan(first, refresh.selections.size());
+    if (refresh.check != nullptr) refresh.check->compare(position, refresh.selections, own, counts);
+    refresh.simulation->keep(refresh.selections, own);
     first += refresh.selections.size();
   }
 }
@@ -201,7 +214,9 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
                                                    std::uint64_t trace_key) {
   const FutureMass future(sequence_, clairvoyant,
                           [this](std::uint32_t first, std::uint32_t end) { return device_.position_mass(first, end); });
-  std::vector<LayerSimulation> running;
+  std::optional<LayerTensors> tensors;
+  if (compares_) tensors.emplace(load_layer(trace_, sequence_, layer_));
+  std::deque<RunningSimulation> running;
   std::vector<std::size_t> index;  // of each running simulation in the sweep
   std::vector<LayerResidency> residency(sweep.simulations.size());
   for (std::size_t i = 0; i < sweep.simulations.size(); ++i) {
@@ -209,18 +224,23 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
     if (simulation.is_full()) {
       residency[i] = full_residency(sequence_);
     } else {
-      running.emplace_back(simulation, sequence_, layer_, trace_key);
+      RunningSimulation& one = running.emplace_back(
+          RunningSimulation{LayerSimulation(simulation, sequence_, layer_, trace_key), std::nullopt});
+      const StatisticsSource source{tensors ? &*tensors : nullptr, &future, nullptr};
+      if (compares_) one.check.emplace(simulation, sequence_, layer_, trace_key, source);
       index.push_back(i);
     }
   }
-  std::map<std::uint32_t, std::vector<LayerSimulation*>> at_position;
-  for (LayerSimulation& simulation : running) {
-    for (const std::uint32_t position : refresh_positions(simulation.simulation().scorer->rule(), sequence_)) {
-      at_position[position].push_back(&simulation);
+  std::map<std::uint32_t, std::vector<RunningSimulation*>> at_position;
+  for (RunningSimulation& one : running) {
+    for (const std::uint32_t position : refresh_positions(one.state.simulation().scorer->rule(), sequence_)) {
+      at_position[position].push_back(&one);
     }
   }
-  for (const auto& [position, simulations] : at_position) refresh_together(position, simulations, future, device_);
-  for (std::size_t i = 0; i < running.size(); ++i) residency[index[i]] = running[i].take_result();
+  for (const auto& [position, simulations] : at_position) {
+    refresh_together(position, simulations, future, device_, counts_);
+  }
+  for (std::size_t i = 0; i < running.size(); ++i) residency[index[i]] = running[i].state.take_result();
   return residency;
 }
 

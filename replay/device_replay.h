@@ -10,6 +10,7 @@
 #include "kernels/replay_device.h"
 #include "kernels/thread_pool.h"
 #include "replay/metric_sums.h"
+#include "replay/selection_counts.h"
 #include "replay/simulate.h"
 #include "replay/sweep.h"
 
@@ -39,6 +40,11 @@ class DeviceReplay {
   std::vector<LayerResidency> simulate(const Sweep& sweep, std::span<const std::uint32_t> clairvoyant,
                                        std::uint64_t trace_key);
 
+  /// From now on simulate() also selects on the CPU, and counts what differs. The reader must not be read ahead.
+  void compare_selections() { compares_ = true; }
+  /// Of all layers so far.
+  const SelectionCounts& selection_counts() const { return counts_; }
+
   /// evaluate_layer() on the device: finishes the layer in `sums`.
   void evaluate(const Sweep& sweep, std::span<const LayerResidency> residency, const Metrics& metrics,
                 kernels::ThreadPool& pool, MetricSums& sums);
@@ -51,6 +57,8 @@ class DeviceReplay {
   const Sequence sequence_;
   std::array<std::vector<float>, 2> max_value_norm_;  // [Hkv, P] of even and odd layers
   std::uint32_t layer_ = 0;
+  bool compares_ = false;
+  SelectionCounts counts_;
   kernels::ReplayDevice device_;  // last: its thread reads into the others
 };
 

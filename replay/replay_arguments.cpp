@@ -56,6 +56,7 @@ po::options_description known_options() {
   add("resume", "keep the traces that an interrupted run had finished");
   add("threads", po::value<std::string>(), "worker threads; default all");
   add("device", po::value<std::string>(), "auto, cpu, cuda or cuda:N; default auto");
+  add("compare-cpu", "with a CUDA device: select on the CPU as well and say what differs");
   add("force,f", "replace existing outputs");
   add("quiet", "no progress bar, no timing, no memory bound");
   return options;
@@ -206,6 +207,7 @@ class ArgumentReader {
   }
 
   void read_device() {
+    arguments_.options.compare_selections = values_.contains("compare-cpu");
     if (!values_.contains("device")) return;
     try {
       arguments_.device = kernels::parse_device_choice(text("device"));

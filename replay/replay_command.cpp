@@ -11,6 +11,7 @@
 
 #include "kernels/thread_pool.h"
 #include "replay/commands.h"
+#include "replay/error.h"
 #include "replay/finished_traces.h"
 #include "replay/memory_bound.h"
 #include "replay/replay_arguments.h"
@@ -41,6 +42,16 @@ void print_timing(const Timing& timing, const FinishedTraces& finished) {
              timing.n_simulations, timing.simulate, 1e3 * timing.simulate / runs, timing.evaluate);
 }
 
+// Only rounding may make a device keep other entries than the CPU.
+void print_comparison(const std::string& path, const SelectionCounts& counts) {
+  fmt::print(stderr,
+             "{}: {} selections, {} differ from the CPU's; largest gap of their scores {:.1e}, allowed {:.0e}\n", path,
+             counts.n_selections, counts.n_different, counts.largest_gap, kScoreBound);
+  if (counts.n_beyond == 0) return;
+  throw Error(fmt::format("{}: {} of {} selections differ from the CPU's by more than rounding", path, counts.n_beyond,
+                          counts.n_selections));
+}
+
 void replay_one(const ReplayPlan& plan, std::size_t index, const std::filesystem::path& file, bool show,
                 kernels::ThreadPool& pool, Timing& timing) {
   const PlannedTrace& planned = plan.traces[index];
@@ -53,6 +64,7 @@ void replay_one(const ReplayPlan& plan, std::size_t index, const std::filesystem
   const traces::TraceReader trace(survey.path);
   const std::unique_ptr<TraceReplay> replay =
       replay_trace(trace, key_of(survey.content_sha256), plan.request, planned.demand, plan.options, pool, progress);
+  if (replay->selections) print_comparison(survey.path, *replay->selections);
   ReportTrace entry;
   entry.path = survey.path;
   entry.content_sha256 = survey.content_sha256;

@@ -63,7 +63,8 @@ void replay_layers_on_device(const traces::TraceReader& trace, std::span<const s
                              kernels::ThreadPool& pool,
                              const std::function<void(std::uint64_t, std::uint64_t)>& progress, TraceReplay& replay) {
   const Sequence& sequence = replay.sequence;
-  DeviceReplay device(trace, sequence, options.device.index, options.read_ahead);
+  DeviceReplay device(trace, sequence, options.device.index, options.read_ahead && !options.compare_selections);
+  if (options.compare_selections) device.compare_selections();
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     check_interrupt();
     progress(layer, sequence.n_layers);
@@ -76,6 +77,7 @@ void replay_layers_on_device(const traces::TraceReader& trace, std::span<const s
     replay.evaluate_seconds += seconds_since(start);
     if (options.keep_details) replay.residency.push_back(std::move(residency));
   }
+  if (options.compare_selections) replay.selections = device.selection_counts();
   progress(sequence.n_layers, sequence.n_layers);
 }
 

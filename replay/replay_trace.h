@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,7 @@
 #include "kernels/thread_pool.h"
 #include "replay/evaluate.h"
 #include "replay/metric_sums.h"
+#include "replay/selection_counts.h"
 #include "replay/sweep.h"
 
 namespace kvwave::traces {
@@ -25,7 +27,10 @@ struct ReplayOptions {
   Metrics metrics;
   bool keep_details = false;  ///< residencies and step bins, for results.h5
   kernels::Device device;     ///< a CUDA device needs level qkv and reads the trace from a thread of its own
-  bool read_ahead = true;     ///< on a CUDA device: false reads each layer when it is needed, in the caller's thread
+  /// On a CUDA device: also selects on the CPU, and counts in TraceReplay::selections what differs. Reads nothing
+  /// ahead.
+  bool compare_selections = false;
+  bool read_ahead = true;  ///< on a CUDA device: false reads each layer when it is needed, in the caller's thread
 };
 
 /// What replaying one trace found.
@@ -34,6 +39,7 @@ struct TraceReplay {
   Sweep sweep;
   std::unique_ptr<MetricSums> sums;  ///< refers to `sweep` of this object: heap-held, never moved apart
   std::vector<std::vector<LayerResidency>> residency;  ///< [n_layers][n_simulations] when details were asked for
+  std::optional<SelectionCounts> selections;           ///< when they were compared
   bool stored_rows = false;  ///< rows came from the attention level: bounds instead of exact mass, no output error
   double simulate_seconds = 0, evaluate_seconds = 0;  ///< for people and benchmarks, never written to a file
 };

@@ -41,7 +41,7 @@ kernels::LayerSource RandomLayer::source() const {
   };
 }
 
-// The simulated device is one thread's, so nothing is read ahead.
+// Nothing is read ahead: one layer serves all.
 kernels::ReplayDevice RandomLayer::device() const {
   kernels::ReplayDevice device(0, shape, source(), {.prefetch = false});
   device.load(0);
