@@ -1,0 +1,48 @@
+# Whether the viewer is built, and with what. Sets KVWAVE_HAS_VIEWER and the targets kvwave::imgui_headers,
+# kvwave::imgui and kvwave::imgui_tested (with the test engine, for tests alone).
+#
+# KVWAVE_IMGUI_DIR holds what `./run setup` built from viewer/toolkit: include/, lib/, fonts/, licences/.
+if(DEFINED ENV{XDG_CACHE_HOME})
+  set(KVWAVE_CACHE_FOLDER "$ENV{XDG_CACHE_HOME}/kvwave")
+else()
+  set(KVWAVE_CACHE_FOLDER "$ENV{HOME}/.cache/kvwave")
+endif()
+set(KVWAVE_IMGUI_DIR "${KVWAVE_CACHE_FOLDER}/imgui-bundle-1.93.0" CACHE PATH "Dear ImGui and ImPlot as ./run setup builds them")
+set(KVWAVE_HAS_VIEWER OFF)
+
+if(NOT KVWAVE_VIEWER STREQUAL "OFF")
+  find_package(glfw3 3.3 QUIET)
+  find_package(OpenGL QUIET COMPONENTS EGL OpenGL)
+  if(NOT EXISTS ${KVWAVE_IMGUI_DIR}/lib/libkvwave_imgui.a)
+    set(reason "${KVWAVE_IMGUI_DIR} holds no Dear ImGui")
+  elseif(NOT glfw3_FOUND)
+    set(reason "GLFW is not installed (libglfw3-dev)")
+  elseif(NOT OpenGL_EGL_FOUND OR NOT OpenGL_OpenGL_FOUND)
+    set(reason "EGL or OpenGL is not installed (libegl-dev, libopengl-dev)")
+  else()
+    set(KVWAVE_HAS_VIEWER ON)
+  endif()
+  if(NOT KVWAVE_HAS_VIEWER AND KVWAVE_VIEWER STREQUAL "ON")
+    message(FATAL_ERROR "KVWAVE_VIEWER=ON, but ${reason}; ./run setup brings it")
+  endif()
+endif()
+if(KVWAVE_HAS_VIEWER OR KVWAVE_VIEWER STREQUAL "OFF")
+  message(STATUS "kvwave: viewer ${KVWAVE_HAS_VIEWER}")
+else()
+  message(STATUS "kvwave: viewer OFF (${reason})")
+endif()
+
+if(KVWAVE_HAS_VIEWER)
+  add_library(kvwave_imgui_headers INTERFACE)
+  add_library(kvwave::imgui_headers ALIAS kvwave_imgui_headers)
+  target_include_directories(kvwave_imgui_headers SYSTEM INTERFACE ${KVWAVE_IMGUI_DIR}/include)
+  target_compile_definitions(kvwave_imgui_headers INTERFACE "ImDrawIdx=unsigned int")
+  foreach(variant imgui imgui_tested)
+    add_library(kvwave_${variant}_library INTERFACE)
+    add_library(kvwave::${variant} ALIAS kvwave_${variant}_library)
+    target_link_libraries(kvwave_${variant}_library INTERFACE
+      ${KVWAVE_IMGUI_DIR}/lib/libkvwave_implot.a ${KVWAVE_IMGUI_DIR}/lib/libkvwave_${variant}.a
+      kvwave_imgui_headers glfw OpenGL::EGL OpenGL::OpenGL Threads::Threads ${CMAKE_DL_LIBS})
+  endforeach()
+  target_compile_definitions(kvwave_imgui_tested_library INTERFACE IMGUI_ENABLE_TEST_ENGINE)
+endif()

@@ -1,0 +1,353 @@
+#include "viewer/app/workbench.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <imgui_internal.h>
+
+#include <fmt/format.h>
+
+#include "viewer/panels/plot.h"
+
+namespace kvwave::viewer {
+namespace {
+
+constexpr std::array kPanels = {
+    PanelEntry{"Reasoning Wave", "Where does the model need memory?", wave_panel},
+    PanelEntry{"Heads", "Which head gets, holds and keeps how much?", heads_panel},
+    PanelEntry{"Attention", "What does this head look at?", attention_panel},
+    PanelEntry{"Retained tokens", "Which tokens are gone, and did it matter?", tokens_panel},
+    PanelEntry{"Compare", "Which strategy loses least?", compare_panel},
+    PanelEntry{"Ledger and run", "What memory did it take, and where is it from?", ledger_panel},
+};
+
+struct Shortcut {
+  const char* keys;
+  const char* what;
+};
+constexpr std::array kShortcuts = {
+    Shortcut{"Space", "play or pause"},
+    Shortcut{"Left / Right", "one step back or on; with Shift 10"},
+    Shortcut{"Home / End", "first or last step"},
+    Shortcut{"Up / Down", "layer above or below"},
+    Shortcut{"[ / ]", "q_head before or after"},
+    Shortcut{"X", "swap A and B"},
+    Shortcut{"D", "A, B, or their difference"},
+    Shortcut{"L", "stay at the newest step of a growing trace"},
+    Shortcut{"Ctrl+Z / Ctrl+Shift+Z", "undo or redo the selection"},
+    Shortcut{"Ctrl+F", "search the text"},
+    Shortcut{"Ctrl+O", "open a file"},
+    Shortcut{"Ctrl+C", "over a plot or token: copy its value"},
+    Shortcut{"1 ... 6", "bring a panel to the front"},
+    Shortcut{"T", "light or dark"},
+    Shortcut{"?", "this list"},
+    Shortcut{"in a plot", "drag: move; wheel: zoom; right drag: zoom to the box"},
+    Shortcut{"", "double click or R: whole plot; right click: copy, save"},
+    Shortcut{"", "click: take cursor, layer, head or position from there"},
+};
+
+// Of the time bar with its line of words.
+float bar_height() {
+  const ImGuiStyle& style = ImGui::GetStyle();
+  return ImGui::GetFrameHeight() + ImGui::GetTextLineHeight() + 2 * style.WindowPadding.y + style.ItemSpacing.y;
+}
+
+}  // namespace
+
+std::span<const PanelEntry> panel_list() {
+  return kPanels;
+}
+
+Workbench::Workbench(Session& session) : ui_(session) {}
+
+void Workbench::open_files(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    ui_.session.open(path);
+    remember(path);
+  }
+}
+
+void Workbench::remember(const std::string& path) {
+  constexpr std::size_t kMost = 10;
+  const std::string one = path;  // may be an element of the list
+  std::erase(recent, one);
+  recent.insert(recent.begin(), one);
+  if (recent.size() > kMost) recent.resize(kMost);
+}
+
+void Workbench::draw() {
+  Session& session = ui_.session;
+  session.poll();
+  session.follow(std::chrono::steady_clock::now());
+  for (std::string& message : session.take_messages()) messages_.push_back(std::move(message));
+  draw_menu();
+  handle_keys();
+  play();
+  if (session.has_trace()) {
+    draw_panels();
+    draw_status();
+  } else {
+    draw_welcome();
+  }
+  if (const auto chosen = open_dialog_.draw(ui_.scale)) open_files({chosen->string()});
+  draw_save();
+  draw_help();
+}
+
+void Workbench::draw_menu() {
+  if (!ImGui::BeginMainMenuBar()) return;
+  if (ImGui::BeginMenu("File")) {
+    if (ImGui::MenuItem("Open...", "Ctrl+O")) open_dialog_.open();
+    if (ImGui::BeginMenu("Recent", !recent.empty())) {
+      const std::vector<std::string> listed = recent;
+      for (const std::string& path : listed) {
+        if (!ImGui::MenuItem(path.c_str())) continue;
+        ui_.session.open_instead(path);
+        remember(path);
+      }
+      ImGui::EndMenu();
+    }
+    if (ImGui::BeginMenu("Save figure", ui_.session.has_trace())) {
+      for (const FigureEntry& entry : figure_list()) {
+        if (ImGui::MenuItem(std::string(entry.name).c_str())) ui_.save_figure = entry.name;
+        ImGui::SetItemTooltip("%s", std::string(entry.summary).c_str());
+      }
+      ImGui::EndMenu();
+    }
+    ImGui::Separator();
+    if (ImGui::MenuItem("Quit")) quit = true;
+    ImGui::EndMenu();
+  }
+  if (ImGui::BeginMenu("Edit")) {
+    if (ImGui::MenuItem("Undo selection", "Ctrl+Z", false, ui_.session.history().can_undo())) ui_.session.undo();
+    if (ImGui::MenuItem("Redo selection", "Ctrl+Shift+Z", false, ui_.session.history().can_redo())) ui_.session.redo();
+    if (ImGui::MenuItem("Search the text", "Ctrl+F")) ui_.focus_search = true, focus_ = 3, ui_.tabs.tokens = 0;
+    ImGui::EndMenu();
+  }
+  if (ImGui::BeginMenu("View")) {
+    for (std::size_t i = 0; i < kPanels.size(); ++i) {
+      ImGui::MenuItem(kPanels[i].name, std::to_string(i + 1).c_str(), &shown_[i]);
+      ImGui::SetItemTooltip("%s", kPanels[i].question);
+    }
+    ImGui::Separator();
+    if (ImGui::MenuItem(ui_.theme.kind == ThemeKind::light ? "Dark theme" : "Light theme", "T")) {
+      wanted_theme = ui_.theme.kind == ThemeKind::light ? ThemeKind::dark : ThemeKind::light;
+    }
+    if (ImGui::MenuItem("Reset layout")) reset_layout = true, shown_.fill(true);
+    ImGui::EndMenu();
+  }
+  if (ImGui::BeginMenu("Help")) {
+    if (ImGui::MenuItem("Shortcuts", "?")) help_ = true;
+    if (ImGui::MenuItem("About")) about_ = true;
+    ImGui::EndMenu();
+  }
+  if (ui_.session.has_trace()) {
+    const TraceSnapshot& trace = ui_.session.trace();
+    const std::string text = fmt::format(
+        "{}   {}{}", trace.info.model_name, trace.name(),
+        ui_.session.has_results() ? "  +  " + ui_.session.results().cache->reader().path().filename().string() : "");
+    const float live = trace.growing ? 50 * ui_.scale : 0;
+    ImGui::SetCursorPosX(std::max(
+        ImGui::GetCursorPosX(), ImGui::GetWindowWidth() - ImGui::CalcTextSize(text.c_str()).x - 12 * ui_.scale - live));
+    ImGui::TextDisabled("%s", text.c_str());
+    if (trace.growing) ImGui::TextColored(ui_.theme.accent, "live");
+  }
+  ImGui::EndMainMenuBar();
+}
+
+void Workbench::lay_out(ImGuiID dock, ImVec2 size) {
+  ImGui::DockBuilderRemoveNode(dock);
+  ImGui::DockBuilderAddNode(dock, ImGuiDockNodeFlags_DockSpace);
+  ImGui::DockBuilderSetNodeSize(dock, size);
+  ImGuiID left = 0, rest = 0, middle = 0, right = 0;
+  ImGui::DockBuilderSplitNode(dock, ImGuiDir_Left, 0.35F, &left, &rest);
+  ImGui::DockBuilderSplitNode(rest, ImGuiDir_Left, 0.51F, &middle, &right);
+  const auto stack = [](ImGuiID node, const char* above, const char* below) {
+    ImGuiID top = 0, bottom = 0;
+    ImGui::DockBuilderSplitNode(node, ImGuiDir_Up, 0.5F, &top, &bottom);
+    ImGui::DockBuilderDockWindow(above, top);
+    ImGui::DockBuilderDockWindow(below, bottom);
+  };
+  stack(left, kPanels[0].name, kPanels[2].name);
+  stack(middle, kPanels[1].name, kPanels[4].name);
+  stack(right, kPanels[3].name, kPanels[5].name);
+  ImGui::DockBuilderFinish(dock);
+}
+
+void Workbench::draw_panels() {
+  const ImGuiViewport* viewport = ImGui::GetMainViewport();
+  const ImVec2 size(viewport->WorkSize.x, std::max(1.0F, viewport->WorkSize.y - bar_height()));
+  ImGui::SetNextWindowPos(viewport->WorkPos);
+  ImGui::SetNextWindowSize(size);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, 0));
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 0.0F);
+  ImGui::Begin("dock", nullptr,
+               ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoDocking |
+                   ImGuiWindowFlags_NoBringToFrontOnFocus | ImGuiWindowFlags_NoNavFocus |
+                   ImGuiWindowFlags_NoSavedSettings);
+  ImGui::PopStyleVar(2);
+  const ImGuiID dock = ImGui::GetID("panels");
+  if (reset_layout || ImGui::DockBuilderGetNode(dock) == nullptr) lay_out(dock, size);
+  reset_layout = false;
+  ImGui::DockSpace(dock, ImVec2(0, 0), ImGuiDockNodeFlags_NoWindowMenuButton);
+  ImGui::End();
+  for (std::size_t i = 0; i < kPanels.size(); ++i) {
+    if (!shown_[i]) continue;
+    if (focus_ == i) ImGui::SetNextWindowFocus();
+    ImGui::SetNextWindowSizeConstraints(ImVec2(120, 80), ImVec2(100000, 100000));
+    if (ImGui::Begin(kPanels[i].name, &shown_[i],
+                     ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse | ImGuiWindowFlags_NoCollapse)) {
+      kPanels[i].draw(ui_);
+    }
+    ImGui::End();
+  }
+  focus_.reset();
+}
+
+void Workbench::draw_status() {
+  const ImGuiViewport* viewport = ImGui::GetMainViewport();
+  ImGui::SetNextWindowPos(
+      ImVec2(viewport->WorkPos.x, viewport->WorkPos.y + std::max(1.0F, viewport->WorkSize.y - bar_height())));
+  ImGui::SetNextWindowSize(ImVec2(viewport->WorkSize.x, bar_height()));
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, ui_.theme.background);
+  ImGui::Begin("bar", nullptr,
+               ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoDocking |
+                   ImGuiWindowFlags_NoSavedSettings);
+  ImGui::PopStyleColor();
+  timeline(ui_, playing);
+  const ViewState& view = ui_.view();
+  const traces::ModelShape& shape = ui_.session.trace().info.shape;
+  ImGui::PushFont(nullptr, kSmallSize);
+  ImGui::TextDisabled("layer %u   q_head %u   kv_head %u%s", view.selection.layer, view.selection.q_head,
+                      view.selection.q_head / shape.group(),
+                      view.selection.position ? fmt::format("   position {}", *view.selection.position).c_str() : "");
+  ImGui::SameLine(0, 24 * ui_.scale);
+  if (!messages_.empty()) {
+    ImGui::TextColored(ui_.theme.warning, "%s", messages_.back().c_str());
+    if (messages_.size() > 1) ImGui::SetItemTooltip("%s", fmt::format("{}", fmt::join(messages_, "\n")).c_str());
+    ImGui::SameLine();
+    if (ImGui::SmallButton("dismiss")) messages_.clear();
+  } else if (!ui_.status.empty()) {
+    ImGui::TextDisabled("%s", ui_.status.substr(0, ui_.status.find('\n')).c_str());
+  } else if (ui_.session.has_results()) {
+    ImGui::TextDisabled("open-loop replay: the model never reacted to an eviction");
+  }
+  if (ui_.session.busy()) {
+    ImGui::SameLine(ImGui::GetWindowWidth() - 80 * ui_.scale);
+    ImGui::TextDisabled("reading ...");
+  }
+  ImGui::PopFont();
+  ImGui::End();
+}
+
+void Workbench::draw_welcome() {
+  const ImGuiViewport* viewport = ImGui::GetMainViewport();
+  ImGui::SetNextWindowPos(viewport->WorkPos);
+  ImGui::SetNextWindowSize(viewport->WorkSize);
+  ImGui::Begin("welcome", nullptr,
+               ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings);
+  std::string text = ui_.session.busy() ? "reading ..." : "Drop a trace here, and its results; or File > Open (Ctrl+O)";
+  if (!messages_.empty()) text = messages_.back();
+  draw_message(ui_, text, ImGui::GetContentRegionAvail());
+  ImGui::End();
+}
+
+void Workbench::draw_save() {
+  if (!ui_.save_figure || save_folder) return;
+  ImGui::OpenPopup("Save figure");
+  ImGui::SetNextWindowSize(ImVec2(420 * ui_.scale, 0), ImGuiCond_Always);
+  bool open = true;
+  if (!ImGui::BeginPopupModal("Save figure", &open, ImGuiWindowFlags_NoResize)) return;
+  ImGui::TextWrapped("%s.png, .csv and .json into the folder", ui_.save_figure->c_str());
+  std::array<char, 1024> line{};
+  folder_.copy(line.data(), line.size() - 1);
+  ImGui::SetNextItemWidth(-1);
+  const bool entered = ImGui::InputText("##folder", line.data(), line.size(), ImGuiInputTextFlags_EnterReturnsTrue);
+  folder_ = line.data();
+  ImGui::TextDisabled("1280 x 800, in the theme on screen; existing files are replaced");
+  if ((ImGui::Button("Save") || entered) && !folder_.empty()) save_folder = folder_;
+  ImGui::SameLine();
+  if (ImGui::Button("Cancel") || !open) ui_.save_figure.reset();
+  if (save_folder || !ui_.save_figure) ImGui::CloseCurrentPopup();
+  ImGui::EndPopup();
+}
+
+void Workbench::draw_help() {
+  if (help_) {
+    ImGui::SetNextWindowPos(ImGui::GetMainViewport()->GetCenter(), ImGuiCond_Appearing, ImVec2(0.5F, 0.5F));
+    if (ImGui::Begin("Shortcuts", &help_,
+                     ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoCollapse |
+                         ImGuiWindowFlags_NoSavedSettings)) {
+      if (ImGui::BeginTable("keys", 2, ImGuiTableFlags_SizingFixedFit)) {
+        for (const Shortcut& shortcut : kShortcuts) {
+          ImGui::TableNextRow();
+          ImGui::TableSetColumnIndex(0);
+          ImGui::TextColored(ui_.theme.accent, "%s", shortcut.keys);
+          ImGui::TableSetColumnIndex(1);
+          ImGui::TextUnformatted(shortcut.what);
+        }
+        ImGui::EndTable();
+      }
+    }
+    ImGui::End();
+  }
+  if (about_) {
+    ImGui::SetNextWindowPos(ImGui::GetMainViewport()->GetCenter(), ImGuiCond_Appearing, ImVec2(0.5F, 0.5F));
+    if (ImGui::Begin("About", &about_,
+                     ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoCollapse |
+                         ImGuiWindowFlags_NoSavedSettings)) {
+      ImGui::Text("kvwave viewer, drawn by %s", renderer_name());
+      ImGui::TextDisabled("Dear ImGui and ImPlot (MIT), GLFW (zlib), fonts Roboto (Apache 2.0) and Inconsolata (OFL)");
+    }
+    ImGui::End();
+  }
+}
+
+void Workbench::handle_keys() {
+  const ImGuiIO& io = ImGui::GetIO();
+  if (io.KeyCtrl) {
+    if (ImGui::IsKeyPressed(ImGuiKey_O, false)) open_dialog_.open();
+    if (ImGui::IsKeyPressed(ImGuiKey_F, false)) ui_.focus_search = true, focus_ = 3, ui_.tabs.tokens = 0;
+    if (io.WantTextInput) return;
+    if (ImGui::IsKeyPressed(ImGuiKey_Z)) io.KeyShift ? ui_.session.redo() : ui_.session.undo();
+    return;
+  }
+  if (io.WantTextInput || ImGui::IsPopupOpen(nullptr, ImGuiPopupFlags_AnyPopup)) return;
+  if (ImGui::IsKeyPressed(ImGuiKey_Slash, false) && io.KeyShift) help_ = !help_;
+  if (ImGui::IsKeyPressed(ImGuiKey_T, false))
+    wanted_theme = ui_.theme.kind == ThemeKind::light ? ThemeKind::dark : ThemeKind::light;
+  if (!ui_.session.has_trace()) return;
+  ViewState view = ui_.view();
+  const std::uint32_t stride = io.KeyShift ? 10 : 1;
+  if (ImGui::IsKeyPressed(ImGuiKey_LeftArrow)) view.step = view.step > stride ? view.step - stride : 0;
+  if (ImGui::IsKeyPressed(ImGuiKey_RightArrow)) view.step += stride;
+  if (ImGui::IsKeyPressed(ImGuiKey_Home)) view.step = 0;
+  if (ImGui::IsKeyPressed(ImGuiKey_End)) view.step = ui_.session.trace().n_steps();
+  if (ImGui::IsKeyPressed(ImGuiKey_UpArrow)) ++view.selection.layer;
+  if (ImGui::IsKeyPressed(ImGuiKey_DownArrow) && view.selection.layer > 0) --view.selection.layer;
+  if (ImGui::IsKeyPressed(ImGuiKey_RightBracket)) ++view.selection.q_head;
+  if (ImGui::IsKeyPressed(ImGuiKey_LeftBracket) && view.selection.q_head > 0) --view.selection.q_head;
+  if (ImGui::IsKeyPressed(ImGuiKey_X, false)) std::swap(view.selection.a, view.selection.b);
+  if (ImGui::IsKeyPressed(ImGuiKey_D, false))
+    view.compared = static_cast<Compared>((static_cast<int>(view.compared) + 1) % 3);
+  ui_.set_view(std::move(view));
+  if (ImGui::IsKeyPressed(ImGuiKey_Space, false)) playing = !playing;
+  if (ImGui::IsKeyPressed(ImGuiKey_L, false)) ui_.session.at_head = !ui_.session.at_head;
+  for (std::size_t i = 0; i < kPanels.size(); ++i) {
+    if (ImGui::IsKeyPressed(static_cast<ImGuiKey>(ImGuiKey_1 + static_cast<int>(i)), false))
+      focus_ = i, shown_[i] = true;
+  }
+}
+
+void Workbench::play() {
+  if (!playing || !ui_.session.has_trace()) return;
+  play_rest_ += ImGui::GetIO().DeltaTime * steps_per_second_;
+  const double whole = std::floor(play_rest_);
+  play_rest_ -= whole;
+  const std::uint32_t last = ui_.session.trace().n_steps() > 0 ? ui_.session.trace().n_steps() - 1 : 0;
+  const std::uint32_t step = ui_.view().step + static_cast<std::uint32_t>(whole);
+  ui_.go_to(step);
+  if (step >= last) playing = false;
+}
+
+}  // namespace kvwave::viewer

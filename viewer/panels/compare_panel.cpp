@@ -1,0 +1,72 @@
+// Strategies against each other, with controls and intervals; A and B are chosen here.
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "viewer/model/figures.h"
+#include "viewer/panels/plot.h"
+
+namespace kvwave::viewer {
+namespace {
+
+constexpr std::array kFigureNames = {"compare", "frontier", "compare-layers", "compare-steps"};
+
+void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, std::uint32_t& chosen) {
+  const auto& all = ui.session.results().cache->reader().configurations();
+  ImGui::PushStyleColor(ImGuiCol_Text, colour);
+  ImGui::AlignTextToFramePadding();
+  ImGui::TextUnformatted(id);
+  ImGui::PopStyleColor();
+  ImGui::SameLine(0, 5 * ui.scale);
+  ImGui::SetNextItemWidth(std::max(90.0F, (ImGui::GetWindowWidth() - 90 * ui.scale) / 2));
+  if (!ImGui::BeginCombo(fmt::format("##{}", id).c_str(), configuration_name(all[chosen]).c_str(),
+                         ImGuiComboFlags_HeightLarge))
+    return;
+  for (std::uint32_t c = 0; c < all.size(); ++c) {
+    const std::string name = configuration_name(all[c]) + (all[c].control ? " (control)" : "");
+    if (ImGui::Selectable(name.c_str(), c == chosen)) chosen = c;
+    ImGui::SetItemTooltip("%s", all[c].full_text.c_str());
+  }
+  ImGui::EndCombo();
+}
+
+void controls(Ui& ui, int& shown) {
+  constexpr std::array kShown = {"Budget", "Memory", "Layers", "Time"};
+  choice("shown", kShown, shown);
+  ViewState view = ui.view();
+  ImGui::SameLine();
+  ImGui::SetNextItemWidth(std::max(80.0F, ImGui::GetContentRegionAvail().x));
+  std::vector<std::string> metrics = ui.session.results().cache->reader().metrics();
+  if (shown < 2) {
+    for (const char* extra : {"retained_mass_worst_decile", "needed_after_eviction"}) {
+      if (!ui.session.results().cache->reader().figure(extra).empty()) metrics.emplace_back(extra);
+    }
+  }
+  if (ImGui::BeginCombo("##metric", metric_label(view.metric).c_str())) {
+    for (const std::string& metric : metrics) {
+      if (ImGui::Selectable(metric_label(metric).c_str(), metric == view.metric)) view.metric = metric;
+    }
+    ImGui::EndCombo();
+  }
+  configuration_combo(ui, "A", ui.theme.a, view.selection.a);
+  ImGui::SameLine();
+  configuration_combo(ui, "B", ui.theme.b, view.selection.b);
+  ui.set_view(std::move(view));
+}
+
+}  // namespace
+
+void compare_panel(Ui& ui) {
+  int& shown = ui.tabs.compare;
+  if (ui.session.has_results()) controls(ui, shown);
+  const PlotClick click =
+      draw_figure(ui, kFigureNames[static_cast<std::size_t>(shown)], ImGui::GetContentRegionAvail());
+  if (!click.clicked || shown < 2) return;
+  ViewState view = ui.view();
+  const auto at = static_cast<std::uint32_t>(std::max(0L, std::lround(click.x)));
+  (shown == 2 ? view.selection.layer : view.step) = at;
+  ui.set_view(std::move(view));
+}
+
+}  // namespace kvwave::viewer

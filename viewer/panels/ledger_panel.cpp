@@ -1,0 +1,23 @@
+// Ledger and run info: what memory was asked for and taken, and where everything comes from.
+#include <array>
+
+#include "viewer/panels/plot.h"
+#include "viewer/panels/table.h"
+
+namespace kvwave::viewer {
+
+void ledger_panel(Ui& ui) {
+  int& shown = ui.tabs.ledger;
+  constexpr std::array kShown = {"Ledger", "Run"};
+  choice("shown", kShown, shown);
+  ImGui::SameLine();
+  if (ImGui::Button("Copy command")) {
+    const std::string command = ui.session.command();
+    ImGui::SetClipboardText(command.c_str());
+    ui.status = "copied: " + command;
+  }
+  ImGui::SetItemTooltip("the command that opens this view again:\n%s", ui.session.command().c_str());
+  draw_table_figure(ui, shown == 0 ? "ledger" : "run", ImGui::GetContentRegionAvail());
+}
+
+}  // namespace kvwave::viewer

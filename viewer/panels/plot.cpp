@@ -1,0 +1,313 @@
+#include "viewer/panels/plot.h"
+
+#include <algorithm>
+#include <cmath>
+#include <implot.h>
+#include <implot_internal.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "viewer/model/colour_map.h"
+#include "viewer/panels/plot_marks.h"
+#include "viewer/panels/plot_tooltip.h"
+
+namespace kvwave::viewer {
+namespace {
+
+constexpr float kBarWidth = 14, kBarRoom = 74, kSmallestPlot = 48;
+constexpr std::size_t kMostInPanelLegend = 7;
+
+std::string bar_tick(double value) {
+  return value != 0 && std::abs(value) < 0.01 ? fmt::format("{:.0e}", value) : fmt::format("{:.4g}", value);
+}
+
+// Round values inside [low, high], about `wanted` of them.
+std::vector<double> round_ticks(double low, double high, int wanted) {
+  std::vector<double> ticks;
+  const double raw = (high - low) / wanted, power = std::pow(10.0, std::floor(std::log10(raw)));
+  const double step = power * (raw / power > 5 ? 10 : raw / power > 2 ? 5 : raw / power > 1 ? 2 : 1);
+  for (double t = std::ceil(low / step) * step; t <= high + step * 1e-6; t += step) {
+    ticks.push_back(std::abs(t) < step * 1e-6 ? 0 : t);
+  }
+  return ticks;
+}
+
+std::vector<double> bar_ticks(const Heatmap& map, float height) {
+  std::vector<double> ticks;
+  if (map.scale == Scale::decades) {
+    for (double t = std::pow(10.0, std::ceil(std::log10(map.low) - 1e-6)); t <= map.high * 1.000001; t *= 10) {
+      ticks.push_back(t);
+      if (std::log10(map.high / map.low) < 2 && t * 3 <= map.high) ticks.push_back(t * 3);
+    }
+    return ticks;
+  }
+  return map.high > map.low ? round_ticks(map.low, map.high, std::max(2, static_cast<int>(height / 60))) : ticks;
+}
+
+// The colour bar right of a heatmap: gradient, ticks, and what it measures written along it.
+void draw_colour_bar(Ui& ui, const Heatmap& map, ImVec2 top, float height) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = kBarWidth * ui.scale;
+  const auto& table = colour_table(map.scale == Scale::diverging ? ColourMap::diverging : ColourMap::sequential);
+  constexpr int kSlices = 64;
+  for (int i = 0; i < kSlices; ++i) {
+    const float y0 = top.y + height * static_cast<float>(kSlices - 1 - i) / kSlices;
+    draw->AddRectFilled(ImVec2(top.x, y0), ImVec2(top.x + width, y0 + height / kSlices + 1),
+                        table[static_cast<std::size_t>(i) * 255 / (kSlices - 1)]);
+  }
+  draw->AddRect(top, ImVec2(top.x + width, top.y + height), packed(ui.theme.line));
+  ImGui::PushFont(nullptr, kSmallSize);
+  const float text = ImGui::GetTextLineHeight();
+  for (const double tick : bar_ticks(map, height)) {
+    const float y = top.y + height * (1 - colour_position(map, static_cast<float>(tick)));
+    draw->AddLine(ImVec2(top.x + width, y), ImVec2(top.x + width + 3 * ui.scale, y), packed(ui.theme.muted));
+    draw->AddText(
+        ImVec2(top.x + width + 5 * ui.scale, std::clamp(y - text / 2, top.y - text / 3, top.y + height - text * 0.7F)),
+        packed(ui.theme.muted), bar_tick(tick).c_str());
+  }
+  const ImVec2 label = ImGui::CalcTextSize(map.label.c_str());
+  if (label.x < height) {
+    ImPlot::AddTextVertical(draw, ImVec2(top.x + (kBarRoom - 16) * ui.scale, top.y + (height + label.x) / 2),
+                            packed(ui.theme.muted), map.label.c_str());
+  }
+  ImGui::PopFont();
+}
+
+// Swatches and names, flowing over as many lines as it takes.
+void draw_legend(Ui& ui, const Figure& figure, float width) {
+  std::vector<const Series*> named;
+  std::size_t others = 0;
+  for (const Series& series : figure.series) {
+    if (series.name.ends_with(", q_heads")) continue;
+    // A panel is small: many lines are told apart by their tooltip, A and B by the legend. A picture names all.
+    const bool brief = !ui.exporting && figure.series.size() > kMostInPanelLegend;
+    if (brief && series.role != Role::a && series.role != Role::b) {
+      ++others;
+    } else {
+      named.push_back(&series);
+    }
+  }
+  if (named.size() < 2 && (named.empty() || named.front()->role == Role::reference)) return;
+  ImGui::PushFont(nullptr, kSmallSize);
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const ImVec2 start = ImGui::GetCursorScreenPos();
+  const float line = ImGui::GetTextLineHeight() + 2 * ui.scale, swatch = 18 * ui.scale;
+  float x = 0, y = 0;
+  for (auto series = named.rbegin(); series != named.rend(); ++series) {  // what is drawn last comes first
+    const float entry = swatch + 6 * ui.scale + ImGui::CalcTextSize((*series)->name.c_str()).x;
+    if (x > 0 && x + entry > width) x = 0, y += line;
+    const ImVec2 at(start.x + x, start.y + y);
+    draw_swatch(ui, **series, ImVec2(at.x, at.y + line / 2 - ui.scale), swatch);
+    draw->AddText(ImVec2(at.x + swatch + 6 * ui.scale, at.y), packed(ui.theme.ink), (*series)->name.c_str());
+    x += entry + 16 * ui.scale;
+  }
+  if (others > 0) {
+    draw->AddText(ImVec2(start.x + x, start.y + y), packed(ui.theme.muted),
+                  fmt::format("{} more: point at them", others).c_str());
+  }
+  ImGui::Dummy(ImVec2(width, y + line));
+  ImGui::PopFont();
+}
+
+void update_texture(const Figure& figure, std::uint64_t version, PlotMemory& memory) {
+  const ImPlotRect limits = ImPlot::GetPlotLimits();
+  const ImVec2 size = ImPlot::GetPlotSize();
+  ViewRect view{limits.X.Min, limits.X.Max, limits.Y.Max, limits.Y.Min};
+  if (figure.y.inverted) std::swap(view.top, view.bottom);
+  const int width = static_cast<int>(size.x), height = static_cast<int>(size.y);
+  if (width < 1 || height < 1) return;
+  if (!memory.heat) memory.heat = std::make_unique<HeatTexture>();
+  HeatTexture& heat = *memory.heat;
+  const Pyramid* values = figure.heatmap->values.get();
+  if (heat.of == values && heat.version == version && heat.view == view && heat.width == width && heat.height == height)
+    return;
+  heat.texture.upload(
+      rasterise(*figure.heatmap, view, static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height)), width,
+      height);
+  heat.of = values, heat.version = version, heat.view = view, heat.width = width, heat.height = height;
+}
+
+void draw_heatmap(const Figure& figure, std::uint64_t version, PlotMemory& memory) {
+  update_texture(figure, version, memory);
+  if (!memory.heat) return;
+  const ImVec2 at = ImPlot::GetPlotPos(), size = ImPlot::GetPlotSize();
+  ImPlot::PushPlotClipRect();
+  ImPlot::GetPlotDrawList()->AddImage(ImTextureRef(static_cast<ImTextureID>(memory.heat->texture.id())), at,
+                                      ImVec2(at.x + size.x, at.y + size.y));
+  ImPlot::PopPlotClipRect();
+}
+
+void set_up_axis(ImAxis which, const Axis& axis, bool heatmap) {
+  ImPlotAxisFlags flags = ImPlotAxisFlags_NoMenus | ImPlotAxisFlags_NoSideSwitch | ImPlotAxisFlags_NoHighlight;
+  if (heatmap) flags |= ImPlotAxisFlags_NoGridLines;
+  if (axis.inverted) flags |= ImPlotAxisFlags_Invert;
+  ImPlot::SetupAxis(which, axis.label.c_str(), flags);
+  if (axis.logarithmic) ImPlot::SetupAxisScale(which, ImPlotScale_Log10);
+  ImPlot::SetupAxisFormat(which, "%.6g");
+  if (axis.ticks.empty()) return;
+  std::vector<double> at;
+  std::vector<const char*> names;
+  for (const auto& [value, name] : axis.ticks) {
+    at.push_back(value);
+    names.push_back(name.c_str());
+  }
+  ImPlot::SetupAxisTicks(which, at.data(), static_cast<int>(at.size()), names.data());
+}
+
+void set_up_axes(Ui& ui, const Figure& figure, PlotMemory& memory) {
+  set_up_axis(ImAxis_X1, figure.x, figure.heatmap.has_value());
+  set_up_axis(ImAxis_Y1, figure.y, figure.heatmap.has_value());
+  const bool other_axes = memory.x_low != figure.x.low || memory.x_high != figure.x.high ||
+                          memory.y_low != figure.y.low || memory.y_high != figure.y.high;
+  const ImPlotCond when = memory.reset || other_axes || ui.exporting ? ImPlotCond_Always : ImPlotCond_Once;
+  if (figure.x.name == "step" && !ui.exporting) {
+    if (memory.reset || other_axes || ui.step_high <= ui.step_low)
+      ui.step_low = figure.x.low, ui.step_high = figure.x.high;
+    ImPlot::SetupAxisLinks(ImAxis_X1, &ui.step_low, &ui.step_high);
+  } else {
+    ImPlot::SetupAxisLimits(ImAxis_X1, figure.x.low, figure.x.high, when);
+  }
+  ImPlot::SetupAxisLimits(ImAxis_Y1, figure.y.low, figure.y.high, when);
+  ImPlot::SetupAxisLimitsConstraints(ImAxis_X1, figure.x.low, figure.x.high);
+  ImPlot::SetupAxisLimitsConstraints(ImAxis_Y1, figure.y.low, figure.y.high);
+  memory.x_low = figure.x.low, memory.x_high = figure.x.high, memory.y_low = figure.y.low,
+  memory.y_high = figure.y.high;
+  memory.reset = false;
+}
+
+void plot_menu(Ui& ui, const Figure& figure, PlotMemory& memory) {
+  const std::string& value = memory.menu_value;
+  if (!ImGui::BeginPopup("plot menu")) return;
+  if (ImGui::MenuItem("Copy value", "Ctrl+C", false, !value.empty())) {
+    ImGui::SetClipboardText(value.c_str());
+    ui.status = "copied: " + value;
+  }
+  if (ImGui::MenuItem("Save picture, CSV and JSON...")) ui.save_figure = figure.name;
+  if (ImGui::MenuItem("Whole plot", "double click")) memory.reset = true;
+  ImGui::EndPopup();
+}
+
+PlotClick plot_input(Ui& ui, const Figure& figure, PlotMemory& memory) {
+  PlotClick click;
+  const ImGuiIO& io = ImGui::GetIO();
+  if (ImPlot::IsPlotHovered()) {
+    const ImPlotPoint mouse = ImPlot::GetPlotMousePos();
+    const std::string text = value_at(ui, figure, mouse.x, mouse.y);
+    if (!text.empty() && !ImGui::IsAnyItemActive()) draw_value_tooltip(ui, text);
+    const auto still = [&](int button) { return io.MouseDragMaxDistanceSqr[button] < 16 * ui.scale * ui.scale; };
+    if (ImGui::IsMouseReleased(ImGuiMouseButton_Left) && still(0)) click = {true, mouse.x, mouse.y};
+    if (ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left) || ImGui::IsKeyPressed(ImGuiKey_R, false))
+      memory.reset = true;
+    if (ImGui::IsMouseReleased(ImGuiMouseButton_Right) && still(1)) {
+      memory.menu_value = text;
+      ImGui::OpenPopup("plot menu");
+    }
+    if (io.KeyCtrl && ImGui::IsKeyPressed(ImGuiKey_C, false) && !text.empty()) {
+      ImGui::SetClipboardText(text.c_str());
+      ui.status = "copied: " + text;
+    }
+  }
+  plot_menu(ui, figure, memory);
+  return click;
+}
+
+PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
+  PlotMemory& memory = ui.plots[figure.name];
+  const float room = figure.heatmap ? kBarRoom * ui.scale : 0;
+  PlotClick click;
+  ImPlotFlags flags = ImPlotFlags_NoTitle | ImPlotFlags_NoLegend | ImPlotFlags_NoMenus | ImPlotFlags_NoMouseText;
+  if (ui.exporting) flags |= ImPlotFlags_NoInputs;
+  if (ImPlot::BeginPlot(figure.name.c_str(), ImVec2(size.x - room, size.y), flags)) {
+    set_up_axes(ui, figure, memory);
+    ImPlot::SetupFinish();
+    if (figure.heatmap && figure.heatmap->values) draw_heatmap(figure, version, memory);
+    for (const Series& series : figure.series) draw_series(ui, series, figure.y);
+    draw_selection(ui, figure);
+    if (!ui.exporting) click = plot_input(ui, figure, memory);
+    const ImVec2 at = ImPlot::GetPlotPos(), area = ImPlot::GetPlotSize();
+    ImPlot::EndPlot();
+    if (figure.heatmap) draw_colour_bar(ui, *figure.heatmap, ImVec2(at.x + area.x + 10 * ui.scale, at.y), area.y);
+  }
+  return click;
+}
+
+}  // namespace
+
+void draw_title(Ui& ui, const Figure& figure) {
+  ImGui::PushFont(ui.fonts.bold, ui.exporting ? kTitleSize + 2 : kTextSize);
+  ImGui::TextWrapped("%s", figure.title.c_str());
+  ImGui::PopFont();
+  if (figure.subtitle.empty()) return;
+  ImGui::PushFont(nullptr, kSmallSize);
+  ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.muted);
+  ImGui::TextWrapped("%s", figure.subtitle.c_str());
+  ImGui::PopStyleColor();
+  ImGui::PopFont();
+}
+
+void draw_message(Ui& ui, std::string_view text, ImVec2 size) {
+  const ImVec2 start = ImGui::GetCursorPos();
+  const float width = std::max(40.0F, std::min(size.x - 20 * ui.scale, 420 * ui.scale));
+  const ImVec2 extent = ImGui::CalcTextSize(text.data(), text.data() + text.size(), false, width);
+  ImGui::Dummy(ImVec2(std::max(1.0F, size.x), std::max(1.0F, size.y)));
+  ImGui::SetCursorPos(
+      ImVec2(start.x + std::max(0.0F, (size.x - extent.x) / 2), start.y + std::max(0.0F, (size.y - extent.y) / 2)));
+  ImGui::PushTextWrapPos(ImGui::GetCursorPosX() + width);
+  ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.muted);
+  ImGui::TextUnformatted(text.data(), text.data() + text.size());
+  ImGui::PopStyleColor();
+  ImGui::PopTextWrapPos();
+  ImGui::SetCursorPos(ImVec2(start.x, start.y + std::max(1.0F, size.y)));
+  ImGui::Dummy(ImVec2(1, 1));
+}
+
+PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size) {
+  const FigureSlot& slot = ui.session.figure(name);
+  if (!slot.figure || slot.figure->table) {
+    draw_message(ui, !slot.error.empty() ? slot.error : slot.pending ? "reading ..." : "nothing is open", size);
+    return {};
+  }
+  const Figure& figure = *slot.figure;
+  const float top = ImGui::GetCursorPosY();
+  draw_title(ui, figure);
+  draw_legend(ui, figure, size.x);
+  std::string notes;
+  for (const std::string& note : figure.notes) notes += (notes.empty() ? "" : "; ") + note;
+  ImGui::PushFont(nullptr, kSmallSize);
+  const float note_height =
+      notes.empty() ? 0 : ImGui::CalcTextSize(notes.c_str(), nullptr, false, size.x).y + 3 * ui.scale;
+  ImGui::PopFont();
+  const float height = size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
+  if (size.x < kSmallestPlot || height < kSmallestPlot) return {};
+  const PlotClick click = draw_plot(ui, figure, slot.version, ImVec2(size.x, height));
+  if (!notes.empty()) {
+    ImGui::PushFont(nullptr, kSmallSize);
+    ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.muted);
+    ImGui::TextWrapped("%s", notes.c_str());
+    ImGui::PopStyleColor();
+    ImGui::PopFont();
+  }
+  return click;
+}
+
+bool choice(const char* id, std::span<const char* const> words, int& chosen) {
+  bool changed = false;
+  ImGui::PushID(id);
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(1, ImGui::GetStyle().ItemSpacing.y));
+  for (int i = 0; i < static_cast<int>(words.size()); ++i) {
+    if (i > 0) ImGui::SameLine();
+    const bool on = i == chosen;
+    if (on) {
+      ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
+      ImGui::PushStyleColor(ImGuiCol_ButtonHovered, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
+    }
+    if (ImGui::Button(words[static_cast<std::size_t>(i)]) && !on) chosen = i, changed = true;
+    if (on) ImGui::PopStyleColor(2);
+  }
+  ImGui::PopStyleVar();
+  ImGui::PopID();
+  return changed;
+}
+
+}  // namespace kvwave::viewer

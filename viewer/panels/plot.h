@@ -1,0 +1,28 @@
+// Draws any figure: titles, axes, lines, heatmap with its colour bar, the time cursor, tooltips with exact values.
+#pragma once
+
+#include <string_view>
+
+#include "viewer/panels/ui.h"
+
+namespace kvwave::viewer {
+
+/// Where in a plot the user clicked, in data units.
+struct PlotClick {
+  bool clicked = false;
+  double x = 0, y = 0;
+};
+
+/// The newest figure of that name into `size` pixels, or why there is none.
+PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size);
+
+/// A heading with a muted second line.
+void draw_title(Ui& ui, const Figure& figure);
+
+/// Centred muted text in place of a plot.
+void draw_message(Ui& ui, std::string_view text, ImVec2 size);
+
+/// A row of words of which one is chosen; true when that changed.
+bool choice(const char* id, std::span<const char* const> words, int& chosen);
+
+}  // namespace kvwave::viewer
