@@ -1,14 +1,18 @@
 // The program `kvwave`: picks the command, runs it, and is the one place where errors become a line and an exit code.
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <new>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
 
 #include "alloc/error.h"
@@ -44,7 +48,7 @@ constexpr std::array kCommands = {
     Command{"dump", "print part of a trace as CSV", kvwave::traces::dump_command},
     Command{"repair", "close a killed writer's trace cleanly", kvwave::traces::repair_command},
     Command{"tokenize", "print the token ids of a text", kvwave::capture::tokenize_command},
-    Command{"view", "open the viewer (not in this version)", run_view},
+    Command{"view", "see the wave, the budgets and the dropped tokens move", run_view},
 };
 
 void print_usage(std::FILE* out) {
@@ -85,9 +89,18 @@ int run_info(Arguments args) {
   return kvwave::traces::info_command(args);
 }
 
-int run_view(Arguments) {
-  std::fputs("kvwave view: this version has no viewer yet\n", stderr);
-  return ExitCode::kFailure;
+/// The viewer is a program of its own beside this one, so that nothing else links a display library.
+int run_view(Arguments args) {
+  const std::filesystem::path viewer = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "kvwave-viewer";
+  std::vector<std::string> words = {viewer.string()};
+  words.insert(words.end(), args.begin(), args.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(argv.front(), argv.data());
+  const std::string why = errno == ENOENT ? "is not there: kvwave was built without the viewer (KVWAVE_VIEWER)"
+                                          : std::string("cannot be started: ") + std::strerror(errno);
+  throw std::runtime_error(viewer.string() + " " + why);
 }
 
 int dispatch(Arguments args) {

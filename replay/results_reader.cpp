@@ -227,10 +227,10 @@ std::vector<std::int32_t> ResultsReader::evicted_at(std::uint32_t trace, std::ui
   return impl_->ints(name, {info().n_layers, info().n_kv_heads, std::uint64_t{of.n_prompt} + of.n_steps});
 }
 
-BudgetHistory ResultsReader::budgets(std::uint32_t trace, std::uint32_t configuration) const {
+StoredBudgets ResultsReader::budgets(std::uint32_t trace, std::uint32_t configuration) const {
   const std::string steps = impl_->config_object(trace, configuration, "refresh_step");
   if (!impl_->has(steps)) return {};
-  BudgetHistory history;
+  StoredBudgets history;
   const Shape shape = impl_->shape(steps);
   if (shape.size() != 1) impl_->fail(steps + " is no list");
   history.step = impl_->ints(steps, shape);
@@ -252,11 +252,8 @@ std::vector<float> ResultsReader::resident_peak(std::uint32_t trace, std::uint32
                        {traces().at(trace).n_bins, info().n_layers, info().n_kv_heads});
 }
 
-std::vector<double> ResultsReader::figure(std::string_view name) const {
-  return impl_->optional_doubles(fmt::format("/config/figure/{}", name));
-}
-std::vector<double> ResultsReader::half_width(std::string_view name) const {
-  return impl_->optional_doubles(fmt::format("/config/half_width/{}", name));
+std::vector<double> ResultsReader::figure(std::uint32_t trace, std::string_view name) const {
+  return impl_->optional_doubles(fmt::format("/trace_{:04}/figure/{}", trace, name));
 }
 
 }  // namespace kvwave::replay

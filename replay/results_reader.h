@@ -38,7 +38,7 @@ struct ResultsInfo {
 };
 
 /// Budgets in force: budget[f] after decode step step[f] (-1 = after the prompt), until the next.
-struct BudgetHistory {
+struct StoredBudgets {
   std::vector<std::int32_t> step;    ///< [F]
   std::vector<std::int32_t> budget;  ///< [F, L, Hkv]
 };
@@ -65,13 +65,12 @@ class ResultsReader {
   std::vector<float> binned(std::uint32_t trace, std::string_view metric) const;    ///< [C, bins, L, Hq]
   /// [L, Hkv, n_prompt + n_steps]; empty for a configuration that frees nothing.
   std::vector<std::int32_t> evicted_at(std::uint32_t trace, std::uint32_t configuration) const;
-  BudgetHistory budgets(std::uint32_t trace, std::uint32_t configuration) const;             ///< empty likewise
+  StoredBudgets budgets(std::uint32_t trace, std::uint32_t configuration) const;             ///< empty likewise
   std::vector<float> resident(std::uint32_t trace, std::uint32_t configuration) const;       ///< [bins, L, Hkv]
   std::vector<float> resident_peak(std::uint32_t trace, std::uint32_t configuration) const;  ///< [bins, L, Hkv]
 
-  /// A headline figure of every configuration, e.g. "realised_mean" [C]; empty when the file has none.
-  std::vector<double> figure(std::string_view name) const;
-  std::vector<double> half_width(std::string_view name) const;
+  /// A headline figure of every configuration on one trace, e.g. "realised_mean" [C]; empty when the file has none.
+  std::vector<double> figure(std::uint32_t trace, std::string_view name) const;
 
  private:
   class Impl;

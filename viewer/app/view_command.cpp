@@ -150,7 +150,7 @@ void set_view(const Arguments& args, Session& session) {
     const auto& metrics = session.results().cache->reader().metrics();
     view.metric = args.text("metric");
     if (std::find(metrics.begin(), metrics.end(), view.metric) == metrics.end() &&
-        session.results().cache->reader().figure(view.metric).empty()) {
+        session.results().cache->reader().figure(0, view.metric).empty()) {
       throw UsageError(
           fmt::format("option --metric: the results hold {}, not '{}'", fmt::join(metrics, ", "), view.metric));
     }

@@ -7,35 +7,29 @@
 #include <fmt/format.h>
 
 #include "viewer/model/figures.h"
+#include "viewer/model/headline.h"
 
 namespace kvwave::viewer {
 namespace {
 
-/// One value per configuration, with half the width of its interval (NaN: none).
-struct Values {
-  std::vector<double> value, half_width;
-};
-
 // The headline figure where the file has it; else the mean over heads and traces, which is the same for metrics that
 // are means, and is refused for pooled ones.
-Values values_of(const FigureInputs& in, const std::string& metric) {
+Headline values_of(const FigureInputs& in, const std::string& metric) {
   const replay::ResultsReader& reader = in.results->cache->reader();
-  Values values;
-  values.value = reader.figure(metric);
-  values.half_width = reader.half_width(metric);
-  if (!values.value.empty()) return values;
+  Headline values = headline(reader, metric);
+  if (!values.empty()) return values;
   if (metric.starts_with("output_error")) {
     throw NotThere("these results hold no pooled " + metric + "; replay again with this version");
   }
   const std::size_t n = reader.configurations().size(),
                     per = std::size_t{reader.info().n_layers} * reader.info().n_q_heads;
-  values.value.assign(n, 0.0);
+  values.mean.assign(n, 0.0);
   for (std::uint32_t t = 0; t < reader.traces().size(); ++t) {
     const auto heads = in.results->cache->per_head(t, metric);
     for (std::size_t c = 0; c < n; ++c) {
       double sum = 0;
       for (std::size_t i = 0; i < per; ++i) sum += (*heads)[c * per + i];
-      values.value[c] += sum / static_cast<double>(per) / static_cast<double>(reader.traces().size());
+      values.mean[c] += sum / static_cast<double>(per) / static_cast<double>(reader.traces().size());
     }
   }
   return values;
@@ -44,7 +38,7 @@ Values values_of(const FigureInputs& in, const std::string& metric) {
 // Realised entries per KV head: the counted mean where the file has it, else the mean over the run.
 std::vector<double> realised(const FigureInputs& in) {
   const replay::ResultsReader& reader = in.results->cache->reader();
-  std::vector<double> values = reader.figure("realised_mean");
+  std::vector<double> values = headline(reader, "realised_mean").mean;
   if (!values.empty()) return values;
   for (std::uint32_t c = 0; c < reader.configurations().size(); ++c) {
     const auto resident = in.results->cache->resident(in.results->trace, c);
@@ -101,7 +95,7 @@ void set_role(const FigureInputs& in, const Line& line, std::size_t& others, std
 Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values, bool memory) {
   const OpenedResults& results = *in.results;
   const replay::ResultsReader& reader = results.cache->reader();
-  const Values values = values_of(in, in.view.metric);
+  const Headline values = values_of(in, in.view.metric);
   Figure figure;
   figure.subtitle = fmt::format("{} trace{}{}", reader.traces().size(), reader.traces().size() == 1 ? "" : "s",
                                 reader.traces().size() > 1 ? ", bars: 95 % intervals over traces" : "");
@@ -113,7 +107,7 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
     Series series{.name = line.strategy + (line.control ? " (control)" : ""), .mark = Mark::line};
     set_role(in, line, others, controls, series);
     for (const std::uint32_t c : line.configurations) {
-      const double y = values.value[c];
+      const double y = values.mean[c];
       if (!std::isfinite(y)) continue;
       series.x.push_back(x_values[c]);
       series.y.push_back(y);

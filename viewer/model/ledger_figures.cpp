@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "viewer/model/figures.h"
+#include "viewer/model/headline.h"
 
 namespace kvwave::viewer {
 namespace {
@@ -30,8 +31,9 @@ Figure ledger_figure(const FigureInputs& in) {
   const OpenedResults& results = require_results(in);
   const replay::ResultsReader& reader = results.cache->reader();
   const auto& configurations = reader.configurations();
-  std::vector<double> requested = reader.figure("requested"), mean = reader.figure("realised_mean"),
-                      peak = reader.figure("realised_peak"), bytes = reader.figure("bytes_peak");
+  std::vector<double> requested = headline(reader, "requested").mean, mean = headline(reader, "realised_mean").mean,
+                      peak = headline(reader, "realised_peak").mean;
+  const std::vector<double> bytes = headline(reader, "bytes_peak").mean;
   Figure figure;
   figure.name = "ledger";
   figure.title = "Ledger: requested against realised memory";
@@ -54,7 +56,7 @@ Figure ledger_figure(const FigureInputs& in) {
     }
     figure.notes.emplace_back("means over all steps: these results hold no figures over counted steps");
   }
-  const std::vector<double> mass = reader.figure("retained_mass");
+  const std::vector<double> mass = headline(reader, "retained_mass").mean;
   Table table{.columns = {"", "strategy", "budget", "requested", "realised mean", "realised peak", "cache at peak",
                           "retained mass", "flags"},
               .rows = {}};

@@ -50,7 +50,7 @@ ResultsCache::Ints ResultsCache::evicted_at(std::uint32_t trace, std::uint32_t c
                       [&] { return reader_.evicted_at(trace, configuration); });
 }
 
-std::shared_ptr<const replay::BudgetHistory> ResultsCache::budgets(std::uint32_t trace, std::uint32_t configuration) {
+std::shared_ptr<const replay::StoredBudgets> ResultsCache::budgets(std::uint32_t trace, std::uint32_t configuration) {
   const std::lock_guard lock(mutex_);
   return find_or_read(budgets_, fmt::format("{}/{}", trace, configuration),
                       [&] { return reader_.budgets(trace, configuration); });

@@ -27,7 +27,7 @@ class ResultsCache {
   Floats per_head(std::uint32_t trace, const std::string& metric);
   Floats resident(std::uint32_t trace, std::uint32_t configuration);
   Ints evicted_at(std::uint32_t trace, std::uint32_t configuration);
-  std::shared_ptr<const replay::BudgetHistory> budgets(std::uint32_t trace, std::uint32_t configuration);
+  std::shared_ptr<const replay::StoredBudgets> budgets(std::uint32_t trace, std::uint32_t configuration);
 
   /// Index of the results' trace that is this one: same name, else same sizes; -1 when there is none.
   int find(const std::string& name, std::uint32_t n_prompt, std::uint32_t n_steps) const;
@@ -39,7 +39,7 @@ class ResultsCache {
   std::mutex mutex_;
   std::map<std::string, Floats> floats_;
   std::map<std::string, Ints> evicted_;
-  std::map<std::string, std::shared_ptr<const replay::BudgetHistory>> budgets_;
+  std::map<std::string, std::shared_ptr<const replay::StoredBudgets>> budgets_;
 };
 
 }  // namespace kvwave::viewer

@@ -40,7 +40,7 @@ void controls(Ui& ui, int& shown) {
   std::vector<std::string> metrics = ui.session.results().cache->reader().metrics();
   if (shown < 2) {
     for (const char* extra : {"retained_mass_worst_decile", "needed_after_eviction"}) {
-      if (!ui.session.results().cache->reader().figure(extra).empty()) metrics.emplace_back(extra);
+      if (!ui.session.results().cache->reader().figure(0, extra).empty()) metrics.emplace_back(extra);
     }
   }
   if (ImGui::BeginCombo("##metric", metric_label(view.metric).c_str())) {
