@@ -19,8 +19,9 @@ void include(float value, Extremes& found) {
 }
 
 void include(const Extremes& block, Extremes& found) {
-  include(block.low, found);
-  include(block.high, found);
+  // Not one by one: an empty block's bounds are infinities the wrong way round, and no values.
+  if (block.low < found.low) found.low = block.low;
+  if (block.high > found.high) found.high = block.high;
 }
 
 }  // namespace

@@ -218,6 +218,7 @@ PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 
   PlotClick click;
   ImPlotFlags flags = ImPlotFlags_NoTitle | ImPlotFlags_NoLegend | ImPlotFlags_NoMenus | ImPlotFlags_NoMouseText;
   if (ui.exporting) flags |= ImPlotFlags_NoInputs;
+  ImGui::PushStyleVar(ImGuiStyleVar_FrameBorderSize, 0.0F);
   if (ImPlot::BeginPlot(figure.name.c_str(), ImVec2(size.x - room, size.y), flags)) {
     set_up_axes(ui, figure, memory);
     ImPlot::SetupFinish();
@@ -229,6 +230,7 @@ PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 
     ImPlot::EndPlot();
     if (figure.heatmap) draw_colour_bar(ui, *figure.heatmap, ImVec2(at.x + area.x + 10 * ui.scale, at.y), area.y);
   }
+  ImGui::PopStyleVar();
   return click;
 }
 

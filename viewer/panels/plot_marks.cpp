@@ -135,6 +135,7 @@ void draw_series(Ui& ui, const Series& series, const Axis& y) {
   ImPlotSpec spec;
   spec.LineColor = spec.FillColor = spec.MarkerLineColor = spec.MarkerFillColor =
       ui.theme.of(series.role, series.colour);
+  const bool few = ImPlot::GetPlotLimits().X.Size() < 200;  // stems on screen
   switch (series.mark) {
     case Mark::line:
       return draw_line(series, spec, ui.scale);
@@ -147,10 +148,10 @@ void draw_series(Ui& ui, const Series& series, const Axis& y) {
                          spec);
       return;
     case Mark::stems:
-      spec.LineColor.w = series.x.size() < 200 ? 0.8F : 0.35F;  // many stems: the heads carry the picture
-      spec.LineWeight = (series.x.size() < 200 ? 2.0F : 1.0F) * ui.scale;
+      spec.LineColor.w = few ? 0.8F : 0.35F;  // many stems: the heads carry the picture
+      spec.LineWeight = (few ? 2.0F : 1.0F) * ui.scale;
       spec.Marker = ImPlotMarker_Circle;
-      spec.MarkerSize = (series.x.size() < 200 ? 2.5F : 1.6F) * ui.scale;
+      spec.MarkerSize = (few ? 2.5F : 1.6F) * ui.scale;
       ImPlot::PlotStems(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), y.low, spec);
       return;
     case Mark::points:

@@ -41,6 +41,7 @@ struct PanelTabs {
 struct LaidOutText {
   std::shared_ptr<const TraceTokens> of;
   float width = 0, size = 0;
+  std::uint32_t shown = 0;  ///< tokens drawn in the last frame
   TokenLayout layout;
 };
 
