@@ -44,5 +44,7 @@ if(KVWAVE_HAS_VIEWER)
       ${KVWAVE_IMGUI_DIR}/lib/libkvwave_implot.a ${KVWAVE_IMGUI_DIR}/lib/libkvwave_${variant}.a
       kvwave_imgui_headers glfw OpenGL::EGL OpenGL::OpenGL Threads::Threads ${CMAKE_DL_LIBS})
   endforeach()
-  target_compile_definitions(kvwave_imgui_tested_library INTERFACE IMGUI_ENABLE_TEST_ENGINE)
+  target_include_directories(kvwave_imgui_tested_library SYSTEM INTERFACE ${KVWAVE_IMGUI_DIR}/include/imgui_test_engine)
+  target_compile_definitions(kvwave_imgui_tested_library INTERFACE IMGUI_ENABLE_TEST_ENGINE
+    IMGUI_TEST_ENGINE_ENABLE_COROUTINE_STDTHREAD_IMPL=1 IMGUI_TEST_ENGINE_ENABLE_CAPTURE=0)
 endif()

@@ -1,0 +1,177 @@
+// Exported files: there, whole, of the size asked for, with ink where a plot belongs, and the same every time.
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/viewer/small_results.h"
+#include "traces/command_line.h"
+#include "traces/error.h"
+#include "viewer/app/export.h"
+#include "viewer/app/gl_canvas.h"
+#include "viewer/app/gui_context.h"
+#include "viewer/app/headless_gl.h"
+#include "viewer/app/view_command.h"
+#include "viewer/panels/plot.h"
+
+namespace kvwave::viewer {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+int view(std::vector<std::string> args) {
+  args.insert(args.begin(), {small_results().trace.string(), small_results().results.string()});
+  testing::internal::CaptureStdout();
+  try {
+    const int code = view_command(args);
+    testing::internal::GetCapturedStdout();
+    return code;
+  } catch (...) {
+    testing::internal::GetCapturedStdout();
+    throw;
+  }
+}
+
+TEST(Export, writes_every_figure_as_picture_numbers_and_words) {
+  const replay::TemporaryFolder folder;
+  EXPECT_EQ(view({"--export", (folder / "all").string(), "--size", "640x400"}), 0);
+  std::size_t pictures = 0;
+  for (const auto& entry : fs::directory_iterator(folder / "all")) {
+    if (entry.path().extension() != ".png") continue;
+    ++pictures;
+    const std::string png = content_of(entry.path());
+    ASSERT_GE(png.size(), 24U);
+    EXPECT_EQ(png.substr(1, 3), "PNG");
+    const auto big_endian = [&](std::size_t at) {
+      return static_cast<unsigned char>(png[at + 2]) * 256 + static_cast<unsigned char>(png[at + 3]);
+    };
+    EXPECT_EQ(big_endian(16), 640) << entry.path();
+    EXPECT_EQ(big_endian(20), 400) << entry.path();
+    if (entry.path().stem() == "overview") continue;
+    EXPECT_TRUE(fs::exists(fs::path(entry.path()).replace_extension(".csv"))) << entry.path();
+    EXPECT_TRUE(fs::exists(fs::path(entry.path()).replace_extension(".json"))) << entry.path();
+  }
+  EXPECT_GE(pictures, figure_list().size());
+}
+
+TEST(Export, equal_calls_write_equal_bytes) {
+  const replay::TemporaryFolder folder;
+  for (const char* run : {"one", "two"}) {
+    view({"--export", (folder / run).string(), "--panel", "heads-all", "--panel", "wave", "--size", "500x300", "--step",
+          "40"});
+  }
+  for (const char* name : {"heads-all.png", "heads-all.csv", "wave.png", "wave.csv", "wave.json"}) {
+    EXPECT_EQ(content_of(folder / "one" / name), content_of(folder / "two" / name)) << name;
+  }
+}
+
+TEST(Export, refuses_to_replace_and_names_what_it_does_not_know) {
+  const replay::TemporaryFolder folder;
+  const std::string out = (folder / "out").string();
+  view({"--export", out, "--panel", "wave", "--size", "300x200"});
+  EXPECT_THROW(view({"--export", out, "--panel", "wave", "--size", "300x200"}), traces::OutputExists);
+  EXPECT_EQ(view({"--export", out, "--panel", "wave", "--size", "300x200", "-f"}), 0);
+  const auto usage_error = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"--export", out});
+    try {
+      view(args);
+    } catch (const traces::UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(usage_error({"--panel", "wavs"}).find("did you mean 'wave'"), std::string::npos);
+  EXPECT_NE(usage_error({"--size", "12"}).find("WIDTHxHEIGHT"), std::string::npos);
+  EXPECT_NE(usage_error({"--theme", "blue"}).find("light or dark"), std::string::npos);
+  EXPECT_NE(usage_error({"--step", "9999"}).find("--step"), std::string::npos);
+  EXPECT_NE(usage_error({"--a", "nobody@24"}).find("nobody@24"), std::string::npos);
+  EXPECT_NE(usage_error({"--rho", "0.123"}).find("--rho"), std::string::npos);
+}
+
+/// A picture as (height, width, 3).
+struct Picture {
+  std::vector<std::uint8_t> rgb;
+  int width = 0, height = 0;
+  const std::uint8_t* at(int x, int y) const {
+    return rgb.data() +
+           (static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)) * 3;
+  }
+  /// Share of a region's pixels that are not its most frequent colour: what has been drawn there.
+  double ink(double x0, double y0, double x1, double y1) const {
+    std::map<std::array<std::uint8_t, 3>, int> colours;
+    int n = 0, most = 0;
+    for (int y = static_cast<int>(y0 * height); y < static_cast<int>(y1 * height); ++y) {
+      for (int x = static_cast<int>(x0 * width); x < static_cast<int>(x1 * width); ++x, ++n) {
+        most = std::max(most, ++colours[{at(x, y)[0], at(x, y)[1], at(x, y)[2]}]);
+      }
+    }
+    return 1 - static_cast<double>(most) / n;
+  }
+};
+
+Picture draw(Session& session, const char* name, ThemeKind theme) {
+  GuiContext gui(theme, 1);
+  const GlCanvas canvas(800, 500);
+  Ui ui(session);
+  gui.dress(ui);
+  ui.exporting = true;
+  for (int i = 0; i < 3; ++i) {
+    gui.render(canvas, [&] {
+      ImGui::SetNextWindowPos(ImVec2(0, 0));
+      ImGui::SetNextWindowSize(ImVec2(800, 500));
+      ImGui::Begin("picture", nullptr, ImGuiWindowFlags_NoDecoration);
+      draw_figure(ui, name, ImGui::GetContentRegionAvail());
+      ImGui::End();
+    });
+    session.wait();
+  }
+  return {canvas.pixels(), 800, 500};
+}
+
+TEST(Picture, plots_have_title_axes_and_content_in_both_themes) {
+  const HeadlessGl gl;
+  Session session;
+  session.open(small_results().trace);
+  session.open(small_results().results);
+  session.wait();
+  for (const ThemeKind theme : {ThemeKind::light, ThemeKind::dark}) {
+    for (const FigureEntry& entry : figure_list()) {
+      const std::string name(entry.name);
+      if (name == "tokens" || name == "ledger" || name == "run") continue;
+      const Picture picture = draw(session, name.c_str(), theme);
+      EXPECT_GT(picture.ink(0, 0, 0.5, 0.06), 0.02) << name << ": no title";
+      EXPECT_GT(picture.ink(0.1, 0.88, 0.9, 1), 0.002) << name << ": no x axis";
+      EXPECT_GT(picture.ink(0, 0.2, 0.1, 0.9), 0.002) << name << ": no y axis";
+      EXPECT_GT(picture.ink(0.15, 0.25, 0.85, 0.85), 0.002) << name << ": empty plot";
+      const int ground = theme == ThemeKind::light ? 255 : 0x1b;
+      EXPECT_EQ(picture.at(795, 495)[0], ground) << name << ": ground of the wrong theme, or something at the edge";
+    }
+  }
+}
+
+TEST(Picture, a_canvas_reads_back_what_was_drawn) {
+  const HeadlessGl gl;
+  const GlCanvas canvas(8, 4);
+  canvas.bind();
+  clear(8, 4, 1, 0.5F, 0);
+  const Picture picture{canvas.pixels(), 8, 4};
+  ASSERT_EQ(picture.rgb.size(), 8U * 4 * 3);
+  EXPECT_EQ(picture.at(0, 0)[0], 255);
+  EXPECT_NEAR(picture.at(7, 3)[1], 128, 1);
+  EXPECT_EQ(picture.ink(0, 0, 1, 1), 0);
+}
+
+}  // namespace
+}  // namespace kvwave::viewer
