@@ -22,6 +22,25 @@ double depth(std::size_t layer, std::size_t n_layers) {
   return n_layers < 2 ? 0.0 : static_cast<double>(layer) / static_cast<double>(n_layers - 1);
 }
 
+// From the demands of every query head; the stored layer demand is their mean alone.
+void add_head_averages(const traces::TraceReader& trace, std::size_t at, HeadAverage over_heads, TraceWave& wave) {
+  const traces::ModelShape& shape = trace.shape();
+  const std::size_t n_rho = trace.info().rho.size(), n_heads = shape.n_q_heads;
+  const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
+  const std::uint32_t block = rows_per_read(shape.n_layers * n_heads * n_rho);
+  std::vector<std::uint32_t> rows, heads(n_heads), scratch;
+  for (std::uint32_t begin = first; begin < end; begin += std::min(block, end - begin)) {
+    const std::uint32_t n = std::min(block, end - begin);
+    rows.resize(n * shape.n_layers * n_heads * n_rho);
+    trace.demand(begin, begin + n, rows);
+    for (std::size_t i = 0; i < std::size_t{n} * shape.n_layers; ++i) {
+      for (std::size_t h = 0; h < n_heads; ++h) heads[h] = rows[(i * n_heads + h) * n_rho + at];
+      wave.demand[i % shape.n_layers] += average_heads(over_heads, heads, shape.n_q_heads / shape.n_kv_heads, scratch);
+    }
+  }
+  for (double& demand : wave.demand) demand /= wave.n_rows;
+}
+
 }  // namespace
 
 std::size_t rho_index(const traces::TraceReader& trace, double rho) {
@@ -38,7 +57,7 @@ bool holds_rho(const traces::TraceReader& trace, double rho) {
   return std::any_of(grid.begin(), grid.end(), [&](double known) { return std::abs(known - rho) < 1e-9; });
 }
 
-TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
+TraceWave trace_wave(const traces::TraceReader& trace, double rho, HeadAverage over_heads) {
   trace.require({.tokens = false, .stats = true, .attention = false, .qkv = false});
   const std::size_t at = rho_index(trace, rho);
   const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
@@ -46,6 +65,10 @@ TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
 
   const std::size_t n_layers = trace.shape().n_layers, n_rho = trace.info().rho.size();
   TraceWave wave{std::vector<double>(n_layers, 0.0), end - first};
+  if (over_heads != HeadAverage::mean) {
+    add_head_averages(trace, at, over_heads, wave);
+    return wave;
+  }
   const std::uint32_t block = rows_per_read(n_layers * n_rho);
   std::vector<float> rows;
   for (std::uint32_t begin = first; begin < end; begin += std::min(block, end - begin)) {
@@ -60,9 +83,9 @@ TraceWave trace_wave(const traces::TraceReader& trace, double rho) {
   return wave;
 }
 
-CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho) {
+CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho, HeadAverage over_heads) {
   return {trace.path().string(), trace.info().model_name, trace.info().model_sha256, trace.content_sha256(),
-          trace_wave(trace, rho)};
+          trace_wave(trace, rho, over_heads)};
 }
 
 Profile make_profile(std::span<const CalibratedTrace> traces, double rho) {
@@ -99,10 +122,12 @@ Profile make_profile(std::span<const CalibratedTrace> traces, double rho) {
   return profile;
 }
 
-Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho) {
+Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho, HeadAverage over_heads) {
   std::vector<CalibratedTrace> waves;
-  for (const traces::TraceReader* trace : traces) waves.push_back(calibrated_trace(*trace, rho));
-  return make_profile(waves, rho);
+  for (const traces::TraceReader* trace : traces) waves.push_back(calibrated_trace(*trace, rho, over_heads));
+  Profile profile = make_profile(waves, rho);
+  profile.over_heads = over_heads;
+  return profile;
 }
 
 double wave_distance(std::span<const double> wave, std::span<const double> other) {

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: kvwave calibrate TRACE... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export FORMAT:FILE]...\n"
+    "                        [--over-heads mean|median|max|group-max]\n"
     "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
 constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
 constexpr std::size_t kBarColumns = 32;
@@ -42,7 +43,7 @@ void print_traces(std::span<const traces::TraceReader> readers, const Profile& p
   fmt::print("{:<{}}  {:>6}  {:>8}  {:>11}  {:>16}\n", "trace", name_width, "rows", "mean N", "W1 to mean",
              "repeated 8-grams");
   for (const auto& trace : readers) {
-    const TraceWave wave = trace_wave(trace, profile.rho);
+    const TraceWave wave = trace_wave(trace, profile.rho, profile.over_heads);
     double mean = 0;
     for (const double demand : wave.demand) mean += demand / static_cast<double>(wave.demand.size());
     const std::optional<double> loops = loop_share(trace);
@@ -83,6 +84,7 @@ int calibrate_command(std::span<const std::string> args) {
                         "profile to write (JSON); - is stdout, without the report")(
       "force,f", "replace an existing profile")("rho", po::value<std::string>(), "share of a row's mass, default 0.93")(
       "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128")(
+      "over-heads", po::value<std::string>(), "query heads of a layer: mean (default), median, max or group-max")(
       "export", po::value<std::vector<std::string>>(),
       "layer budgets as a table of another project: duoattention:FILE, headkv:FILE or lukv:FILE; repeats");
   const auto values = traces::parse_options(kUsage, options, "trace", args);
@@ -94,6 +96,13 @@ int calibrate_command(std::span<const std::string> args) {
                           ? static_cast<std::uint32_t>(traces::parse_integer(
                                 "budget", (*values)["budget"].as<std::string>(), kWindow + 1, 1'000'000))
                           : 128U;
+  HeadAverage over_heads = HeadAverage::mean;
+  if (values->contains("over-heads")) {
+    const std::string& word = (*values)["over-heads"].as<std::string>();
+    if (!parse_head_average(word, over_heads)) {
+      throw traces::UsageError(fmt::format("--over-heads {}: expected mean, median, max or group-max", word));
+    }
+  }
   const std::string output = values->contains("output") ? (*values)["output"].as<std::string>() : "";
   const bool force = values->contains("force");
   if (!output.empty() && output != "-") traces::check_output(output, force);
@@ -110,7 +119,7 @@ int calibrate_command(std::span<const std::string> args) {
   for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) readers.emplace_back(path);
   std::vector<const traces::TraceReader*> pointers;
   for (const auto& reader : readers) pointers.push_back(&reader);
-  const Profile profile = calibrate(pointers, rho);
+  const Profile profile = calibrate(pointers, rho, over_heads);
   const traces::ModelShape& model = readers.front().shape();
   export_profile(profile, {model.n_q_heads, model.n_kv_heads, budget, kWindow}, exports, force);
   if (output == "-") {
@@ -118,8 +127,8 @@ int calibrate_command(std::span<const std::string> args) {
     return traces::kComplete;
   }
 
-  fmt::print("Reasoning Wave of {}: mean N({:g}) by layer, {} {}, {} decode rows\n\n", profile.model_name, rho,
-             readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
+  fmt::print("Reasoning Wave of {}: {} N({:g}) by layer, {} {}, {} decode rows\n\n", profile.model_name,
+             to_string(over_heads), rho, readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
   fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
   print_traces(readers, profile);
   print_budgets(profile, model.n_kv_heads, budget);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "replay/head_average.h"
+
 namespace kvwave::replay {
 
 inline constexpr int kProfileVersion = 1;
@@ -22,6 +24,7 @@ struct Profile {
   /// [n_traces] W1 of each trace's wave to the mean of the others; empty for one trace, and in profiles of older
   /// programs.
   std::vector<double> trace_distance;
+  HeadAverage over_heads = HeadAverage::mean;  ///< of every row; written only where it is not the mean
 
   bool operator==(const Profile&) const = default;
 };

@@ -160,7 +160,8 @@ class Planner {
     if (used->path.empty() || !planned.survey.levels.stats) return;
     const traces::TraceReader reader(planned.survey.path);
     if (!holds_rho(reader, used->profile.rho)) return;
-    planned.profile_distance = wave_distance(trace_wave(reader, used->profile.rho).demand, used->profile.demand);
+    planned.profile_distance =
+        wave_distance(trace_wave(reader, used->profile.rho, used->profile.over_heads).demand, used->profile.demand);
   }
 
   // Budgets that do not fit are refused for every trace before the first is replayed.

@@ -51,6 +51,30 @@ TEST_F(CalibrateTraces, average_heads_and_decode_steps) {
   }
 }
 
+TEST_F(CalibrateTraces, can_average_heads_in_other_ways) {
+  const SyntheticOptions options;
+  const traces::TraceReader reader = trace("t.h5", options);
+  const SyntheticTrace exact = make_synthetic(options);
+  double median = 0, largest = 0, group = 0;
+  for (std::uint32_t position = 20; position < 80; ++position) {
+    std::vector<double> heads;
+    for (std::uint32_t q_head = 0; q_head < 4; ++q_head)
+      heads.push_back(demand_of(exact.row(position, 1, q_head), 0.8));
+    group += (std::max(heads[0], heads[1]) + std::max(heads[2], heads[3])) / 2 / 60;
+    std::sort(heads.begin(), heads.end());
+    median += (heads[1] + heads[2]) / 2 / 60;
+    largest += heads[3] / 60;
+  }
+  EXPECT_NEAR(trace_wave(reader, 0.8, HeadAverage::median).demand[1], median, 1e-9);
+  EXPECT_NEAR(trace_wave(reader, 0.8, HeadAverage::max).demand[1], largest, 1e-9);
+  EXPECT_NEAR(trace_wave(reader, 0.8, HeadAverage::group_max).demand[1], group, 1e-9);
+
+  const traces::TraceReader* one[] = {&reader};
+  const Profile profile = calibrate(one, 0.8, HeadAverage::group_max);
+  EXPECT_EQ(profile_from_json(to_json(profile), "p.json"), profile);
+  EXPECT_EQ(to_json(calibrate(one, 0.8)).find("over_heads"), std::string::npos);
+}
+
 TEST_F(CalibrateTraces, weigh_traces_equally_whatever_their_length) {
   SyntheticOptions small, large;
   large.seed = 2;
