@@ -106,7 +106,8 @@ class Capture {
         pool_(options.threads),
         session_(model_, tokenizer_, pool_, options.decode, device) {
     identity_.command_line = std::move(command_line);
-    identity_.prompt_form = prompt_form(model_.tokenizer_data(), options.raw);
+    identity_.prompt_form = options.form.name();
+    identity_.thinking = options.form.thinking;
     identity_.device = session_.decoder().device_name();
     identity_.attention_kernel = session_.decoder().attention_kernel();
     for (Job& job : jobs_) tokenise(job);
@@ -142,7 +143,8 @@ class Capture {
 
   void tokenise(Job& job) const {
     try {
-      job.tokens.ids = encode_prompt(tokenizer_, model_.tokenizer_data(), job.prompt, options_.raw);
+      job.tokens.ids =
+          encode_prompt(tokenizer_, model_.tokenizer_data(), {{ChatMessage{"user", job.prompt}}}, options_.form);
       if (job.continuation) job.tokens.continuation = encode_continuation(tokenizer_, *job.continuation);
       job.plan = plan_run(job.tokens, options_.decode, model_.config().context_length);
     } catch (const ContextTooLong& error) {

@@ -9,6 +9,7 @@
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
+#include "capture/prompt_form_options.h"
 #include "kernels/error.h"
 #include "traces/command_line.h"
 #include "traces/command_options.h"
@@ -35,6 +36,9 @@ po::options_description describe() {
       ("dataset", text(), "JSON Lines, field 'problem' or 'prompt'; one trace OUT/<id>.h5 each")    //
       ("limit", text(), "read at most so many lines of the dataset")                                //
       ("raw", "feed the text as it is, without the model's chat template")                          //
+      ("system", text(), "a system message in front of the prompt")                                 //
+      ("think", "switch thinking on, where the model's template has a switch")                      //
+      ("no-think", "switch thinking off")                                                           //
       ("tokens,n", text(), "tokens to generate (default: 512, or what fits)")                       //
       ("temperature", text(), "sample at this temperature; 0 = greedy (default)")                   //
       ("top-p", text(), "sample from the likeliest tokens with this share, in (0, 1] (default 1)")  //
@@ -122,7 +126,6 @@ void read_prompt(const Reader& reader, CaptureOptions& options) {
   if (options.prompt_file && options.continue_from && *options.prompt_file == "-" && *options.continue_from == "-") {
     throw UsageError("--prompt-file and --continue-from cannot both be stdin");
   }
-  options.raw = reader.has("raw");
 }
 
 void read_decode(const Reader& reader, DecodeOptions& options) {
@@ -176,6 +179,7 @@ std::optional<CaptureOptions> parse_capture_options(std::span<const std::string>
   const Reader reader(*values);
   CaptureOptions options;
   read_prompt(reader, options);
+  options.form = read_prompt_form(*values);
   read_decode(reader, options.decode);
   read_record(reader, options.record);
   if (const auto device = reader.optional_text("device")) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "capture/prompt_text.h"
 #include "capture/session.h"
 #include "capture/trace_description.h"
 #include "kernels/device.h"
@@ -21,7 +22,7 @@ struct CaptureOptions {
   std::size_t limit = 0;                      ///< of the dataset; 0 = all
   std::optional<std::string> continue_field;  ///< of the dataset
   std::optional<std::filesystem::path> continue_from;
-  bool raw = false;
+  PromptForm form;
   DecodeOptions decode;
   RecordOptions record;
   bool no_record = false;

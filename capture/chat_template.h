@@ -1,7 +1,9 @@
-// From a user's message to the text the model expects. Models carry their chat template as a Jinja program; kvwave runs
-// no Jinja but recognises the known forms in that text and writes what they would.
+// From messages to the text the model expects. Models carry their chat template as a Jinja program; kvwave runs the
+// part of Jinja that these programs use (jinja_evaluator.h).
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -9,21 +11,24 @@
 
 namespace kvwave::capture {
 
-enum class ChatForm {
-  chatml,                 ///< <|im_start|>role\n...<|im_end|>\n
-  chatml_default_system,  ///< the same, with a system message of the template's own when the user gives none
-  llama3,                 ///< BOS, <|start_header_id|>role<|end_header_id|>\n\n...<|eot_id|>; messages are trimmed
-  llama3_dated,           ///< Llama 3.1 and 3.2: the same after a system turn with knowledge and current date; the
-                          ///< current date is always the template's own default, 26 Jul 2024, so that runs repeat
+struct ChatMessage {
+  std::string role;  ///< "system", "user" or "assistant"
+  std::string content;
 };
-std::string_view to_string(ChatForm form);  ///< "chatml", "chatml_default_system", ...
 
-/// Recognises the model's template, whatever its spacing, quotes and line breaks. Throws UnsupportedModel when there is
-/// none or it is of no known form; the message says that --raw feeds the text as it is.
-ChatForm recognise_chat_form(const TokenizerData& data);
+/// Throws UnsupportedTemplate when the model has no chat template or it cannot be parsed; says which construct and that
+/// --raw feeds the text as it is.
+void check_chat_template(const TokenizerData& data);
 
-/// One user message plus the opening of the assistant's turn, special tokens written out, BOS included where the form
-/// has it: encode with special = true and add_bos = false. Throws as recognise_chat_form.
-std::string render_chat(const TokenizerData& data, std::string_view user_message);
+/// Whether the template asks for `enable_thinking`: Qwen3 and others write an empty <think> block where it is false.
+bool has_thinking_switch(const TokenizerData& data);
+
+/// The messages plus the opening of the assistant's turn (for the R1 distills that includes <think>), special tokens
+/// written out, BOS included where the template has it: encode with special = true and add_bos = false. The template
+/// gets what transformers gives it, without strftime_now: a template then uses the date it states itself, so runs
+/// repeat. Throws UnsupportedTemplate naming the construct, BadPrompt when the template refuses the conversation, or
+/// when `thinking` is given and the template has no such switch.
+std::string render_chat(const TokenizerData& data, std::span<const ChatMessage> messages,
+                        std::optional<bool> thinking = std::nullopt);
 
 }  // namespace kvwave::capture

@@ -37,7 +37,7 @@ struct Facts {
   DeviceMemory device_f16, device_f32;               ///< decoding it on a CUDA device, by --qkv-dtype
   std::vector<std::int32_t> end_ids;
   std::string tokenizer_problem;         ///< why it cannot be used; empty when it can
-  std::string chat_form, chat_problem;   ///< one of them is empty
+  std::string chat_problem;              ///< why the chat template cannot be used; empty when it can
   std::string sha256, tokenizer_sha256;  ///< empty with --quick
 };
 
@@ -61,7 +61,7 @@ Facts gather(const Model& model, std::uint32_t positions, bool quick) {
     facts.tokenizer_problem = error.what();
   }
   try {
-    facts.chat_form = to_string(recognise_chat_form(model.tokenizer_data()));
+    check_chat_template(model.tokenizer_data());
   } catch (const UnsupportedModel& error) {
     facts.chat_problem = error.what();
   }
@@ -128,7 +128,7 @@ Json as_json(const Model& model, const Facts& facts) {
   json["tokenizer"] = {{"kind", data.kind},        {"pre", data.pre},
                        {"bos", data.bos},          {"add_bos", data.add_bos},
                        {"end_ids", facts.end_ids}, {"problem", text_or_null(facts.tokenizer_problem)}};
-  json["chat_form"] = text_or_null(facts.chat_form);
+  json["thinking_switch"] = has_thinking_switch(data);
   json["chat_problem"] = text_or_null(facts.chat_problem);
   json["sha256"] = text_or_null(facts.sha256);
   json["tokenizer_sha256"] = text_or_null(facts.tokenizer_sha256);
@@ -172,7 +172,9 @@ void print_text(const Model& model, const Facts& facts) {
                                       c.vocab_size, data.add_bos ? fmt::format("{} in front", data.bos) : "not added",
                                       fmt::join(facts.end_ids, " "))
                         : facts.tokenizer_problem);
-  line("chat template", facts.chat_problem.empty() ? facts.chat_form : facts.chat_problem);
+  line("chat template", !facts.chat_problem.empty() ? facts.chat_problem
+                        : has_thinking_switch(data) ? "usable, with a switch for thinking"
+                                                    : "usable");
   line("CPU path", kernels::to_string(kernels::simd_path()));
   if (!facts.sha256.empty()) {
     line("sha256", facts.sha256);

@@ -37,19 +37,27 @@ std::string read_text_file(const std::filesystem::path& path) {
   return read_stream(file.get(), path.string());
 }
 
-std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const TokenizerData& data, std::string_view text,
-                                        bool raw) {
-  if (text.empty()) throw BadPrompt("the prompt is empty");
-  return raw ? tokenizer.encode(text, true, true) : tokenizer.encode(render_chat(data, text), true, false);
+std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const TokenizerData& data,
+                                        std::span<const ChatMessage> messages, const PromptForm& form) {
+  if (messages.empty()) throw BadPrompt("the conversation holds no message");
+  for (const ChatMessage& message : messages) {
+    if (message.role == "user" && message.content.empty()) throw BadPrompt("the prompt is empty");
+  }
+  if (form.raw) {
+    if (messages.size() > 1) throw BadPrompt("--raw feeds one text, but the conversation has several messages");
+    return tokenizer.encode(messages.front().content, true, true);
+  }
+  std::vector<ChatMessage> all(messages.begin(), messages.end());
+  if (form.system) {
+    if (all.front().role == "system") throw BadPrompt("--system, but the conversation has a system message of its own");
+    all.insert(all.begin(), {"system", *form.system});
+  }
+  return tokenizer.encode(render_chat(data, all, form.thinking), true, false);
 }
 
 std::vector<std::int32_t> encode_continuation(const Tokenizer& tokenizer, std::string_view text) {
   if (text.empty()) throw BadPrompt("the continuation is empty");
   return tokenizer.encode(text, true, false);
-}
-
-std::string prompt_form(const TokenizerData& data, bool raw) {
-  return raw ? "raw" : std::string(to_string(recognise_chat_form(data)));
 }
 
 }  // namespace kvwave::capture

@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "capture/chat_template.h"
 #include "capture/model.h"
 #include "capture/tokenizer.h"
 
@@ -16,16 +19,22 @@ namespace kvwave::capture {
 /// folder, longer than 64 MiB.
 std::string read_text_file(const std::filesystem::path& path);
 
-/// Token ids of a prompt: as the user's message in the model's chat template, or with `raw` as it is (special tokens in
-/// it are recognised, BOS only where the model's file asks). Throws BadPrompt when the text is empty, UnsupportedModel
-/// when the model's template is of no known form.
-std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const TokenizerData& data, std::string_view text,
-                                        bool raw);
+/// How a prompt becomes what is fed.
+struct PromptForm {
+  bool raw = false;                   ///< as it is, without the model's chat template
+  std::optional<std::string> system;  ///< a system message in front; not with raw
+  std::optional<bool> thinking;       ///< the template's switch, where it has one; not with raw
+
+  std::string name() const { return raw ? "raw" : "chat"; }
+};
+
+/// Token ids of a conversation in the model's chat template, or with `raw` of its single message as it is (special
+/// tokens in it are recognised, BOS only where the model's file asks). Throws BadPrompt when a user's message is empty,
+/// when `raw` meets several messages or `system` a conversation that has a system message; and what render_chat throws.
+std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const TokenizerData& data,
+                                        std::span<const ChatMessage> messages, const PromptForm& form);
 
 /// Token ids of text that continues the assistant's turn.
 std::vector<std::int32_t> encode_continuation(const Tokenizer& tokenizer, std::string_view text);
-
-/// "raw", or the name of the model's chat form.
-std::string prompt_form(const TokenizerData& data, bool raw);
 
 }  // namespace kvwave::capture

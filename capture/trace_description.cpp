@@ -19,7 +19,7 @@ std::string ids_sha256(std::span<const std::int32_t> ids) {
   return traces::Sha256().update(bytes).hex();
 }
 
-std::string sampling_json(const PromptTokens& prompt, const DecodeOptions& options, const std::string& prompt_form) {
+std::string sampling_json(const PromptTokens& prompt, const DecodeOptions& options, const RunIdentity& identity) {
   nlohmann::ordered_json json;
   const SamplingOptions& sampling = options.sampling;
   json["mode"] = prompt.continuation ? "continuation" : sampling.temperature > 0 ? "sample" : "greedy";
@@ -31,7 +31,8 @@ std::string sampling_json(const PromptTokens& prompt, const DecodeOptions& optio
     json["generator"] = "splitmix64";
   }
   json["ignore_eos"] = options.ignore_eos;
-  json["prompt_form"] = prompt_form;
+  json["prompt_form"] = identity.prompt_form;
+  if (identity.thinking) json["thinking"] = *identity.thinking;
   return json.dump();
 }
 
@@ -63,7 +64,7 @@ traces::TraceInfo describe_trace(const Model& model, const PromptTokens& prompt,
   info.attention_dtype = record.attention_dtype;
   info.device = identity.device;
   info.attention_kernel = identity.attention_kernel;
-  info.sampling = sampling_json(prompt, decode, identity.prompt_form);
+  info.sampling = sampling_json(prompt, decode, identity);
   info.seed = decode.sampling.seed;
   info.levels = record.levels;
   info.epsilon = record.epsilon;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct RunIdentity {
   std::string command_line;
   std::string model_sha256, tokenizer_sha256;  ///< hashing a large file takes time: done once, not per prompt
   std::string attention_kernel;
-  std::string prompt_form;  ///< "raw" or the chat form's name
+  std::string prompt_form;                      ///< "raw" or "chat"
+  std::optional<bool> thinking = std::nullopt;  ///< the chat template's switch, where it was given
   std::string device = "cpu";
 };
 

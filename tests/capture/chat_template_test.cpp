@@ -3,74 +3,119 @@
 #include <gtest/gtest.h>
 
 #include "capture/error.h"
-#include "capture/jinja_text.h"
+#include "capture/jinja_evaluator.h"
 #include "capture/tokenizer.h"
 #include "tests/capture/fixture.h"
 
 namespace kvwave::capture {
 namespace {
 
+const nlohmann::json& fixture() {
+  static const nlohmann::json all = testing::read_fixture("chat_templates.json");
+  return all;
+}
+
 TokenizerData with_template(const std::string& text) {
   TokenizerData data;
   data.source = "some.gguf";
-  data.pieces = {"<|begin_of_text|>"};
+  data.pieces = {"<|begin_of_text|>", "<eos>"};
   data.bos = 0;
+  data.eos = 1;
   data.chat_template = text;
   return data;
 }
 
-TEST(ChatTemplate, renders_as_jinja_does) {
-  for (const auto& c : testing::read_fixture("chat_templates.json")) {
+std::vector<ChatMessage> conversation(std::size_t number) {
+  std::vector<ChatMessage> messages;
+  for (const auto& message : fixture().at("conversations").at(number)) {
+    messages.push_back({message.at("role"), message.at("content")});
+  }
+  return messages;
+}
+
+jinja::Value from_json(const nlohmann::json& json) {
+  if (json.is_null()) return jinja::None{};
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_integer()) return json.get<std::int64_t>();
+  if (json.is_number()) return json.get<double>();
+  if (json.is_string()) return json.get<std::string>();
+  if (json.is_array()) {
+    jinja::List list;
+    for (const auto& item : json) list.push_back(from_json(item));
+    return list;
+  }
+  jinja::Dict dict;
+  for (const auto& [key, item] : json.items()) dict.set(key, from_json(item));
+  return dict;
+}
+
+// Conversations in eleven templates of the families, beside transformers' own renderer.
+TEST(ChatTemplate, renders_as_transformers_does) {
+  EXPECT_GE(fixture().at("templates").size(), 11U);
+  for (const auto& c : fixture().at("templates")) {
     const TokenizerData data = with_template(c.at("template"));
-    EXPECT_EQ(to_string(recognise_chat_form(data)), c.at("form").get<std::string>()) << c.at("template");
-    for (std::size_t i = 0; i < c.at("messages").size(); ++i) {
-      EXPECT_EQ(render_chat(data, c.at("messages")[i].get<std::string>()), c.at("rendered")[i].get<std::string>());
+    EXPECT_NO_THROW(check_chat_template(data)) << c.at("name");
+    for (const auto& each : c.at("rendered")) {
+      SCOPED_TRACE(c.at("name").get<std::string>() + ", conversation " + each.at("conversation").dump());
+      const auto messages = conversation(each.at("conversation"));
+      const auto thinking =
+          each.at("thinking").is_null() ? std::nullopt : std::optional<bool>(each.at("thinking").get<bool>());
+      if (each.at("text").is_null()) {
+        EXPECT_THROW(render_chat(data, messages, thinking), BadPrompt) << "the template itself refuses";
+      } else {
+        EXPECT_EQ(render_chat(data, messages, thinking), each.at("text").get<std::string>());
+      }
     }
   }
 }
 
-// Expected text: Meta's published prompt format of Llama 3.1.
-TEST(ChatTemplate, recognises_the_dated_llama_form_by_its_marks) {
-  const TokenizerData data = with_template(
-      "{%- set date_string = \"26 Jul 2024\" %}{{- \"<|start_header_id|>system<|end_header_id|>\\n\\n\" }}"
-      "{{- \"Cutting Knowledge Date: December 2023\\n\" }}{# and much more #}");
-  EXPECT_EQ(recognise_chat_form(data), ChatForm::llama3_dated);
-  EXPECT_EQ(render_chat(data, " Hi\n"),
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
-            "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+TEST(Jinja, evaluates_expressions_as_python_does) {
+  const jinja::Dict variables = [] {
+    jinja::Dict dict;
+    dict.set("n", std::int64_t{7});
+    dict.set("s", " Hello, World ");
+    dict.set("l", from_json({3, 1, 2}));
+    jinja::Dict d;
+    d.set("b", std::int64_t{1});
+    d.set("a", from_json({true, nullptr, 1.5}));
+    dict.set("d", std::move(d));
+    dict.set("none_value", jinja::None{});
+    return dict;
+  }();
+  EXPECT_GE(fixture().at("expressions").size(), 30U);
+  for (const auto& c : fixture().at("expressions")) {
+    const auto text = c.at("template").get<std::string>();
+    SCOPED_TRACE(text);
+    EXPECT_EQ(jinja::render(jinja::parse(text), variables), c.at("text").get<std::string>());
+  }
 }
 
-TEST(ChatTemplate, of_no_known_form_names_the_way_out) {
-  const std::vector<std::string> unknown = {
-      "", "hello", "{%", "{{ '", "{% for message in messages %}", "{{ messages[0]['content'] }}",
-      "{% for message in messages %}{{'<|user|>' + message['content']}}{% endfor %}",
-      // A system message that is an expression.
-      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n' + "
-      "name + '<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
-      "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"};
-  for (const std::string& text : unknown) {
+TEST(Jinja, says_which_construct_it_cannot_evaluate) {
+  for (const auto& c : fixture().at("broken")) {
     try {
-      recognise_chat_form(with_template(text));
+      (void)jinja::render(jinja::parse(c.at("template").get<std::string>()), {});
+      ADD_FAILURE() << "accepted " << c.at("template");
+    } catch (const UnsupportedTemplate& error) {
+      const std::string text = error.what();
+      EXPECT_NE(text.find(c.at("says").get<std::string>()), std::string::npos) << text;
+      EXPECT_NE(text.find("chat template, line 1: "), std::string::npos) << text;
+    }
+  }
+}
+
+TEST(ChatTemplate, errors_name_the_model_and_the_way_out) {
+  const std::vector<ChatMessage> hello = {{"user", "Hi"}};
+  for (const std::string text : {"", "{%", "{{ '", "{% extends 'x' %}"}) {
+    try {
+      (void)render_chat(with_template(text), hello);
       FAIL() << "accepted " << text;
-    } catch (const UnsupportedModel& e) {
+    } catch (const UnsupportedTemplate& e) {
       EXPECT_NE(std::string(e.what()).find("--raw"), std::string::npos) << e.what();
       EXPECT_TRUE(std::string(e.what()).starts_with("some.gguf: ")) << e.what();
     }
   }
-}
-
-TEST(JinjaText, drops_only_what_jinja_drops) {
-  EXPECT_EQ(normalise_jinja("{% if a %}\n  {% endif %}\nx \n"), "{%ifa%}{%endif%}x \n");
-  EXPECT_EQ(normalise_jinja("a {{- b -}}  c"), "a{{b}}c");
-  EXPECT_EQ(normalise_jinja("{{ b }}\nc"), "{{b}}\nc");
-  EXPECT_EQ(normalise_jinja("{{ \"x y\" + 'z' }}"), "{{'x yz'}}");
-}
-
-TEST(JinjaText, takes_a_template_of_megabytes) {
-  std::string text = "{{'";
-  for (int i = 0; i < (1 << 20); ++i) text += "'+'";
-  EXPECT_EQ(normalise_jinja(text + "'}}"), "{{''}}");
+  EXPECT_THROW(render_chat(with_template("{{ messages }}"), hello, false), BadPrompt) << "no switch for thinking";
+  EXPECT_THROW(render_chat(with_template("{{ raise_exception('no') }}"), hello), BadPrompt);
 }
 
 // Ids as llama.cpp and transformers give them for the same prompt.
@@ -79,7 +124,8 @@ TEST(ChatTemplate, smollm_asks_about_pens_in_53_tokens) {
   const Model model = Model::load(path);
   const Tokenizer tokenizer(model.tokenizer_data());
   const std::string prompt =
-      render_chat(model.tokenizer_data(), "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step.");
+      render_chat(model.tokenizer_data(),
+                  {{ChatMessage{"user", "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step."}}});
   const std::vector<std::int32_t> expected = {
       1,    9690, 198, 2683,  359,  253, 5356, 5646, 11173, 3365,  3511, 308, 34519, 28,   7018, 411,  407,  19712,
       8182, 2,    198, 1,     4093, 198, 1937, 216,  35,    24193, 1708, 216, 36,    8358, 28,   638,  1083, 536,

@@ -60,7 +60,9 @@ class SessionTest : public ::testing::Test {
   }
 
   PromptTokens prompt(const std::string& text = "Hello and the rest of it, is there more?") const {
-    return {encode_prompt(*tokenizer_, model_->tokenizer_data(), text, true), std::nullopt};
+    PromptForm raw;
+    raw.raw = true;
+    return {encode_prompt(*tokenizer_, model_->tokenizer_data(), {{ChatMessage{"user", text}}}, raw), std::nullopt};
   }
 
   struct Recording {

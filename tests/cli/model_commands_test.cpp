@@ -45,6 +45,16 @@ TEST_F(ModelCommands, tokenize_raw_takes_text_option_file_and_stdin_alike) {
   EXPECT_EQ(run({"tokenize", "-m", model(), "--raw", "-P", (folder_ / "text.txt").string()}).out, expected);
 }
 
+// The template puts ChatML around whatever role comes: the ids of "system" begin with 118, those of "user" with 120.
+TEST_F(ModelCommands, tokenize_puts_a_system_message_in_front) {
+  const Outcome run = this->run({"tokenize", "-m", model(), "-p", "xy", "--system", "q"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run.out.find("1 118 124 269 104 112 13 116 2 13 1 120"), 0U) << run.out;
+  expect_refusal(this->run({"tokenize", "-m", model(), "-p", "x", "--system", "q", "--raw"}), 2, "--system");
+  expect_refusal(this->run({"tokenize", "-m", model(), "-p", "x", "--think", "--no-think"}), 2, "--no-think");
+  expect_refusal(this->run({"tokenize", "-m", model(), "-p", "x", "--no-think"}), 1, "no switch for thinking");
+}
+
 TEST_F(ModelCommands, tokenize_refuses_wrong_command_lines) {
   expect_refusal(run({"tokenize", "-p", "x"}), 2, "--model");
   expect_refusal(run({"tokenize", "-m", model()}), 2, "--prompt");
@@ -56,7 +66,7 @@ TEST_F(ModelCommands, tokenize_refuses_wrong_command_lines) {
 
 TEST_F(ModelCommands, tokenize_points_to_raw_when_the_template_is_not_known) {
   capture::testing::GgufBuilder builder = capture::testing::build_tiny_llama();
-  builder.set_string("tokenizer.chat_template", "{{ messages }}");
+  builder.set_string("tokenizer.chat_template", "{% include 'x' %}");
   builder.write(folder_ / "odd.gguf");
   const std::string odd = (folder_ / "odd.gguf").string();
   expect_refusal(run({"tokenize", "-m", odd, "-p", "x"}), 1, "--raw");
@@ -88,7 +98,9 @@ TEST_F(ModelCommands, info_json_holds_shape_sizes_and_tokenizer) {
     EXPECT_TRUE(device.at("f16").is_null());
   }
   EXPECT_EQ(json.at("tokenizer").at("pre"), "smollm");
-  EXPECT_EQ(json.at("chat_form"), "chatml");
+  EXPECT_TRUE(json.at("chat_problem").is_null());
+  EXPECT_EQ(json.at("thinking_switch"), false);
+  EXPECT_EQ(json.at("format"), "gguf");
   EXPECT_EQ(json.at("sha256").get<std::string>().size(), 64U);
 }
 
