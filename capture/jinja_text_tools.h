@@ -13,7 +13,7 @@ enum class Side { both, left, right };
 /// str.strip(): white space as Python has it, or the characters of `set` where it is not empty.
 std::string_view strip(std::string_view text, Side side, std::string_view set = {});
 
-// Case goes character by character: a letter that becomes several, such as the German sharp s, stays as it is.
+// Case goes character by character: a letter that Python makes two of, such as the German sharp s, stays one.
 std::string to_lower(std::string_view text);
 std::string to_upper(std::string_view text);
 std::string capitalise(std::string_view text);  ///< the first character upper case, the rest lower
