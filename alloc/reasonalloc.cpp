@@ -15,6 +15,15 @@
 // proportion to their shares, surplus=leave does not.
 // Every head keeps at least window + 1 entries, taken from the largest: the paper's floors alone can fall below that.
 // Scores of different heads are compared although each head's softmax runs over its own residents, as the paper does.
+//
+// Where accounts of the paper are silent or disagree, and what to turn to see whether it matters:
+//   the operator's last step, bounds on budgets or on raw demand    operator, clip
+//   bounds and exponents; an upper bound for heads                  lo, hi, gamma; mu, beta; head_hi
+//   windows inside or outside tau; ties at tau                      window; ties
+//   budget that a head cannot fill                                  surplus
+//   sign of redundancy in the score                                 rkv:sign
+//   rho; demand over query heads                                    kvwave calibrate --rho, --over-heads
+//   layers that follow the run, and their two traps                 reasonalloc-dynamic: rho, unbias, smooth, start
 #include "alloc/components.h"
 #include "alloc/reasonalloc_rules.h"
 
