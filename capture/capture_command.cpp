@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "capture/answer_check.h"
 #include "capture/capture_options.h"
 #include "capture/capture_report.h"
 #include "capture/commands.h"
@@ -31,8 +32,8 @@ namespace {
 /// One prompt as text, and where its trace goes.
 struct Job {
   std::string id;
-  std::string prompt;
-  std::optional<std::string> continuation;
+  std::vector<ChatMessage> messages;
+  std::optional<std::string> continuation, answer;
   std::filesystem::path output;  ///< empty when nothing is recorded
   PromptTokens tokens;
   RunPlan plan;
@@ -68,11 +69,12 @@ void prepare_folder(const std::filesystem::path& folder) {
 std::vector<Job> read_jobs(const CaptureOptions& options) {
   std::vector<Job> jobs;
   if (options.dataset) {
-    for (DatasetItem& item : read_dataset(*options.dataset, options.limit, options.continue_field)) {
+    for (DatasetItem& item : read_dataset(*options.dataset, options.selection)) {
       Job& job = jobs.emplace_back();
       job.id = item.id;
-      job.prompt = std::move(item.prompt);
+      job.messages = std::move(item.messages);
       job.continuation = std::move(item.continuation);
+      job.answer = std::move(item.answer);
       if (!options.no_record) job.output = options.output / (item.id + ".h5");
     }
     if (!options.no_record) prepare_folder(options.output);
@@ -80,11 +82,11 @@ std::vector<Job> read_jobs(const CaptureOptions& options) {
     Job& job = jobs.emplace_back();
     job.output = options.output;
     if (!options.no_record) traces::check_output(job.output, options.force);
-    job.prompt = options.prompt ? *options.prompt : read_text_file(*options.prompt_file);
+    job.messages = {{"user", options.prompt ? *options.prompt : read_text_file(*options.prompt_file)}};
     if (options.continue_from) job.continuation = read_text_file(*options.continue_from);
   }
   for (const Job& job : jobs) {
-    if (job.prompt.empty()) throw BadPrompt("the prompt is empty");
+    if (job.messages.back().content.empty()) throw BadPrompt("the prompt is empty");
     if (job.continuation && job.continuation->empty()) throw BadPrompt("the continuation is empty");
     if (options.no_record) continue;
     traces::check_output(job.output, options.force);
@@ -121,10 +123,17 @@ class Capture {
     bool interrupted = traces::InterruptGuard::interrupted();
     for (const Job& job : jobs_) {
       if (interrupted) break;
-      captured.push_back({job.id, job.output, run_job(job)});
+      CapturedPrompt& done = captured.emplace_back(CapturedPrompt{job.id, job.output, {}, std::nullopt});
+      std::string output;
+      done.run = run_job(job, output);
+      if (job.answer && !job.continuation) {
+        const auto given = final_answer(output);
+        done.is_right = given && same_answer(*given, *job.answer);
+      }
       interrupted = captured.back().run.stop_reason == traces::StopReason::interrupted;
       status(summary_line(captured.back()));
     }
+    if (const auto accuracy = count_right(captured)) status(accuracy_line(*accuracy));
     if (options_.json) {
       fmt::print("{}\n", report_json(captured, options_.record.levels, !options_.no_record,
                                      options_.dataset.has_value(), pool_.size()));
@@ -143,8 +152,7 @@ class Capture {
 
   void tokenise(Job& job) const {
     try {
-      job.tokens.ids =
-          encode_prompt(tokenizer_, model_.tokenizer_data(), {{ChatMessage{"user", job.prompt}}}, options_.form);
+      job.tokens.ids = encode_prompt(tokenizer_, model_.tokenizer_data(), job.messages, options_.form);
       if (job.continuation) job.tokens.continuation = encode_continuation(tokenizer_, *job.continuation);
       job.plan = plan_run(job.tokens, options_.decode, model_.config().context_length);
     } catch (const ContextTooLong& error) {
@@ -153,7 +161,8 @@ class Capture {
     }
   }
 
-  RunResult run_job(const Job& job) {
+  /// Appends the generated text to `output`.
+  RunResult run_job(const Job& job, std::string& output) {
     std::unique_ptr<traces::TraceWriter> writer;
     traces::TraceInfo info;
     status(fmt::format("{}{}: {} prompt tokens, up to {} more, {}", job.id.empty() ? "" : job.id + ": ",
@@ -180,7 +189,10 @@ class Capture {
       std::fflush(stdout);
     };
     RunEvents events;
-    if (shows_text) events.text = [&](std::string_view bytes) { print(characters.push(bytes)); };
+    events.text = [&](std::string_view bytes) {
+      output += bytes;
+      if (shows_text) print(characters.push(bytes));
+    };
     const auto show_progress = [&](std::uint32_t tokens, double seconds) {
       const double rate = seconds > 0 ? tokens / seconds : 0.0;
       bar.update(tokens, writer ? fmt::format("{:.1f} tok/s, {}", rate, traces::human_bytes(writer->progress().bytes))

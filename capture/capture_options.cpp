@@ -29,35 +29,40 @@ constexpr double kParamsRho = 0.93;  // the value of the ReasonAlloc paper: in e
 po::options_description describe() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
-  options.add_options()                                                                             //
-      ("model,m", text(), "the model: a GGUF file, or a folder with safetensors")                   //
-      ("prompt,p", text(), "the prompt")                                                            //
-      ("prompt-file,P", text(), "file that holds the prompt; - is stdin")                           //
-      ("dataset", text(), "JSON Lines, field 'problem' or 'prompt'; one trace OUT/<id>.h5 each")    //
-      ("limit", text(), "read at most so many lines of the dataset")                                //
-      ("raw", "feed the text as it is, without the model's chat template")                          //
-      ("system", text(), "a system message in front of the prompt")                                 //
-      ("think", "switch thinking on, where the model's template has a switch")                      //
-      ("no-think", "switch thinking off")                                                           //
-      ("tokens,n", text(), "tokens to generate (default: 512, or what fits)")                       //
-      ("temperature", text(), "sample at this temperature; 0 = greedy (default)")                   //
-      ("top-p", text(), "sample from the likeliest tokens with this share, in (0, 1] (default 1)")  //
-      ("seed", text(), "seed of sampling (default 0)")                                              //
-      ("ignore-eos", "never choose an end token")                                                   //
-      ("continue-from", text(), "file whose text is fed instead of sampling; - is stdin")           //
-      ("continue-field", text(), "the same from this field of the dataset")                         //
-      ("levels", text(), "comma list of stats,qkv,attention,tokens (default: all)")                 //
-      ("epsilon", text(), "store attention up to this mass per row; 0 = all (default 0.01)")        //
-      ("attention-dtype", text(), "f16 or f32: type of stored attention (default f16)")             //
-      ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")     //
-      ("rho", text(), "comma list of demand thresholds; 0.93 is always added")                      //
-      ("prompt-window", text(), "last prompt rows to record (default 32)")                          //
-      ("device", text(), "auto, cpu, cuda or cuda:N (default auto)")                                //
-      ("threads", text(), "CPU threads; 0 = all (default)")                                         //
-      ("output,o", text(), "trace file; with --dataset a folder")                                   //
-      ("force,f", "replace existing files")                                                         //
-      ("no-record", "decode without recording; needs no --output")                                  //
-      ("json", "print one JSON object instead of the text")                                         //
+  options.add_options()                                                                                           //
+      ("model,m", text(), "the model: a GGUF file, or a folder with safetensors")                                 //
+      ("prompt,p", text(), "the prompt")                                                                          //
+      ("prompt-file,P", text(), "file that holds the prompt; - is stdin")                                         //
+      ("dataset", text(), "JSON Lines, field problem, prompt, question or messages; one trace OUT/<id>.h5 each")  //
+      ("limit", text(), "read at most so many lines of the dataset")                                              //
+      ("skip", text(), "leave out so many lines first")                                                           //
+      ("id", text(), "only the line of this id")                                                                  //
+      ("raw", "feed the text as it is, without the model's chat template")                                        //
+      ("system", text(), "a system message in front of the prompt")                                               //
+      ("think", "switch thinking on, where the model's template has a switch")                                    //
+      ("no-think", "switch thinking off")                                                                         //
+      ("tokens,n", text(), "tokens to generate (default: 512, or what fits)")                                     //
+      ("temperature", text(), "sample at this temperature; 0 = greedy (default)")                                 //
+      ("top-p", text(), "sample from the likeliest tokens with this share, in (0, 1] (default 1)")                //
+      ("top-k", text(), "sample from so many of the likeliest tokens; 0 = all (default)")                         //
+      ("min-p", text(), "only tokens with this share of the likeliest one's, in [0, 1] (default 0)")              //
+      ("repetition-penalty", text(), "divide logits of seen tokens by this, above 0 (default 1: off)")            //
+      ("seed", text(), "seed of sampling (default 0)")                                                            //
+      ("ignore-eos", "never choose an end token")                                                                 //
+      ("continue-from", text(), "file whose text is fed instead of sampling; - is stdin")                         //
+      ("continue-field", text(), "the same from this field of the dataset")                                       //
+      ("levels", text(), "comma list of stats,qkv,attention,tokens (default: all)")                               //
+      ("epsilon", text(), "store attention up to this mass per row; 0 = all (default 0.01)")                      //
+      ("attention-dtype", text(), "f16 or f32: type of stored attention (default f16)")                           //
+      ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")                   //
+      ("rho", text(), "comma list of demand thresholds; 0.93 is always added")                                    //
+      ("prompt-window", text(), "last prompt rows to record (default 32)")                                        //
+      ("device", text(), "auto, cpu, cuda or cuda:N (default auto)")                                              //
+      ("threads", text(), "CPU threads; 0 = all (default)")                                                       //
+      ("output,o", text(), "trace file; with --dataset a folder")                                                 //
+      ("force,f", "replace existing files")                                                                       //
+      ("no-record", "decode without recording; needs no --output")                                                //
+      ("json", "print one JSON object instead of the text")                                                       //
       ("quiet,q", "no text, status or progress");
   return options;
 }
@@ -118,10 +123,12 @@ void read_prompt(const Reader& reader, CaptureOptions& options) {
         fmt::format("expected exactly one of -p/--prompt, -P/--prompt-file and --dataset, got {}", sources));
   }
   reader.needs("limit", "dataset");
-  reader.needs("continue-field", "dataset");
+  for (const char* name : {"skip", "id", "continue-field"}) reader.needs(name, "dataset");
   reader.conflict("continue-from", "dataset");
-  reader.integer("limit", 1, std::numeric_limits<std::int32_t>::max(), options.limit);
-  options.continue_field = reader.optional_text("continue-field");
+  reader.integer("limit", 1, std::numeric_limits<std::int32_t>::max(), options.selection.limit);
+  reader.integer("skip", 0, std::numeric_limits<std::int32_t>::max(), options.selection.skip);
+  options.selection.id = reader.optional_text("id");
+  options.selection.continuation_field = reader.optional_text("continue-field");
   options.continue_from = reader.optional_path("continue-from");
   if (options.prompt_file && options.continue_from && *options.prompt_file == "-" && *options.continue_from == "-") {
     throw UsageError("--prompt-file and --continue-from cannot both be stdin");
@@ -132,12 +139,15 @@ void read_decode(const Reader& reader, DecodeOptions& options) {
   if (reader.has("tokens")) {
     reader.integer("tokens", 1, std::numeric_limits<std::int32_t>::max(), options.max_tokens.emplace());
   }
-  for (const char* name : {"temperature", "top-p", "seed", "ignore-eos"}) {
+  for (const char* name : {"temperature", "top-p", "top-k", "min-p", "repetition-penalty", "seed", "ignore-eos"}) {
     reader.conflict(name, "continue-from");
     reader.conflict(name, "continue-field");
   }
   reader.real("temperature", 0, 100, options.sampling.temperature);
   reader.real("top-p", 1e-9, 1, options.sampling.top_p);
+  reader.integer("top-k", 0, std::numeric_limits<std::int32_t>::max(), options.sampling.top_k);
+  reader.real("min-p", 0, 1, options.sampling.min_p);
+  reader.real("repetition-penalty", 1e-3, 1e3, options.sampling.repetition_penalty);
   reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), options.sampling.seed);
   options.ignore_eos = reader.has("ignore-eos");
   options.cache_type = reader.word("qkv-dtype", {"f16", "f32"}) == "f16" ? CacheType::f16 : CacheType::f32;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "capture/dataset.h"
 #include "capture/prompt_text.h"
 #include "capture/session.h"
 #include "capture/trace_description.h"
@@ -19,8 +20,7 @@ struct CaptureOptions {
   std::optional<std::string> prompt;                 ///< exactly one of these three
   std::optional<std::filesystem::path> prompt_file;  ///< "-" = stdin
   std::optional<std::filesystem::path> dataset;
-  std::size_t limit = 0;                      ///< of the dataset; 0 = all
-  std::optional<std::string> continue_field;  ///< of the dataset
+  DatasetSelection selection;
   std::optional<std::filesystem::path> continue_from;
   PromptForm form;
   DecodeOptions decode;

@@ -65,6 +65,20 @@ std::string summary_line(const CapturedPrompt& prompt) {
   return line;
 }
 
+std::optional<Accuracy> count_right(const std::vector<CapturedPrompt>& prompts) {
+  Accuracy accuracy;
+  for (const CapturedPrompt& prompt : prompts) {
+    accuracy.total += prompt.is_right ? 1 : 0;
+    accuracy.right += prompt.is_right.value_or(false) ? 1 : 0;
+  }
+  return accuracy.total > 0 ? std::optional(accuracy) : std::nullopt;
+}
+
+std::string accuracy_line(const Accuracy& accuracy) {
+  return fmt::format("{} of {} answers right: {:.3f} (95 % interval {:.3f} to {:.3f})", accuracy.right, accuracy.total,
+                     accuracy.share(), accuracy.low(), accuracy.high());
+}
+
 std::string report_json(const std::vector<CapturedPrompt>& prompts, const traces::Levels& levels, bool recorded,
                         bool dataset, unsigned threads) {
   RunResult sum;
@@ -74,6 +88,13 @@ std::string report_json(const std::vector<CapturedPrompt>& prompts, const traces
   json["threads"] = threads;
   json["peak_rss_bytes"] = peak_rss_bytes();
   if (!dataset && recorded && !prompts.empty()) json["path"] = prompts.front().path.string();
+  if (const auto accuracy = count_right(prompts)) {
+    json["accuracy"] = {{"right", accuracy->right},
+                        {"total", accuracy->total},
+                        {"share", accuracy->share()},
+                        {"low", accuracy->low()},
+                        {"high", accuracy->high()}};
+  }
   if (dataset) {
     json["traces"] = Json::array();
     for (const CapturedPrompt& prompt : prompts) {
@@ -81,6 +102,7 @@ std::string report_json(const std::vector<CapturedPrompt>& prompts, const traces
       one["id"] = prompt.id;
       if (recorded) one["path"] = prompt.path.string();
       one.update(numbers(prompt.run));
+      if (prompt.is_right) one["correct"] = *prompt.is_right;
       json["traces"].push_back(std::move(one));
     }
   }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "capture/error.h"
+#include "capture/printable.h"
 #include "capture/prompt_text.h"
 
 namespace kvwave::capture {
@@ -24,11 +25,36 @@ class LineReader {
     if (!json_.is_object()) fail(fmt::format("expected a JSON object, got {}", json_.type_name()));
   }
 
-  std::string prompt() const {
-    for (const char* name : {"problem", "prompt"}) {
-      if (json_.contains(name)) return text(name);
+  std::vector<ChatMessage> messages() const {
+    for (const char* name : {"problem", "prompt", "question"}) {
+      if (json_.contains(name)) return {{"user", text(name)}};
     }
-    fail("neither field 'problem' nor field 'prompt' is there");
+    const auto list = json_.find("messages");
+    if (list == json_.end()) fail("none of the fields 'problem', 'prompt', 'question' and 'messages' is there");
+    if (!list->is_array() || list->empty()) fail("field 'messages' should be a list of messages");
+    std::vector<ChatMessage> messages;
+    for (const Json& each : *list) {
+      const auto role = each.is_object() ? each.find("role") : each.end();
+      const auto content = each.is_object() ? each.find("content") : each.end();
+      const bool whole =
+          each.is_object() && role != each.end() && content != each.end() && role->is_string() && content->is_string();
+      if (!whole) fail("each of the 'messages' should have the strings 'role' and 'content'");
+      messages.push_back({role->get<std::string>(), content->get<std::string>()});
+      const std::string& word = messages.back().role;
+      if (word != "system" && word != "user" && word != "assistant") {
+        fail(fmt::format("role {} of a message; known are system, user and assistant", printable(word)));
+      }
+    }
+    if (messages.back().role != "user") fail("the last of the 'messages' should be the user's");
+    return messages;
+  }
+
+  std::optional<std::string> answer() const {
+    const auto field = json_.find("answer");
+    if (field == json_.end() || field->is_null()) return std::nullopt;
+    if (field->is_string()) return field->get<std::string>();
+    if (field->is_number()) return field->dump();
+    fail(fmt::format("field 'answer' should be a string or a number, got {}", field->type_name()));
   }
 
   std::string text(const std::string& name) const {
@@ -75,26 +101,27 @@ std::string safe_file_name(std::string_view text) {
   return name.empty() ? "_" : name;
 }
 
-std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, std::size_t limit,
-                                      const std::optional<std::string>& continuation_field) {
+std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, const DatasetSelection& selection) {
   std::istringstream lines(read_text_file(path));
   std::vector<DatasetItem> items;
   std::map<std::string, std::size_t> line_of;
   std::string text;
+  std::size_t n_lines = 0;
   for (std::size_t line = 1; std::getline(lines, text); ++line) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (text.find_first_not_of(" \t\r") == std::string::npos || ++n_lines <= selection.skip) continue;
     const LineReader reader(path, line, text);
-    DatasetItem item{line, reader.id(), reader.prompt(), {}};
-    if (continuation_field) item.continuation = reader.text(*continuation_field);
+    DatasetItem item{line, reader.id(), reader.messages(), {}, reader.answer()};
+    if (selection.id && item.id != safe_file_name(*selection.id)) continue;
+    if (selection.continuation_field) item.continuation = reader.text(*selection.continuation_field);
     const auto [other, is_new] = line_of.emplace(item.id, line);
     if (!is_new) {
       throw BadPrompt(fmt::format("{}, line {}: writes the same file {}.h5 as line {}", path.string(), line, item.id,
                                   other->second));
     }
     items.push_back(std::move(item));
-    if (items.size() == limit) break;
+    if (items.size() == selection.limit) break;
   }
-  if (items.empty()) throw BadPrompt(fmt::format("{}: holds no line with a prompt", path.string()));
+  if (items.empty()) throw BadPrompt(fmt::format("{}: holds no line that was asked for", path.string()));
   return items;
 }
 

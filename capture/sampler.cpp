@@ -33,6 +33,10 @@ Sampler::Sampler(const SamplingOptions& options, std::span<const std::int32_t> b
   std::sort(banned_.begin(), banned_.end());
 }
 
+bool Sampler::likelier(const Candidate& a, const Candidate& b) {
+  return a.p != b.p ? a.p > b.p : a.id < b.id;
+}
+
 bool Sampler::banned(std::int32_t id) const {
   return std::binary_search(banned_.begin(), banned_.end(), id);
 }
@@ -57,8 +61,7 @@ void Sampler::collect_above(float cut) {
 }
 
 bool Sampler::cut_to_nucleus(double wanted) {
-  std::sort(candidates_.begin(), candidates_.end(),
-            [](const Candidate& a, const Candidate& b) { return a.p != b.p ? a.p > b.p : a.id < b.id; });
+  std::sort(candidates_.begin(), candidates_.end(), likelier);
   double sum = 0;
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     sum += candidates_[i].p;
@@ -74,6 +77,7 @@ void Sampler::find_candidates(std::span<const float> logits, float top_logit) {
   for (const std::int32_t id : banned_) share_[static_cast<std::size_t>(id)] = std::numeric_limits<float>::lowest();
   const auto scale = static_cast<float>(std::min(1.0 / options_.temperature, 1e30));
   const double total = kernels::exp_below(share_, top_logit, scale, share_);
+  if (options_.top_k > 0 || options_.min_p > 0) return cut_candidates();
   if (options_.top_p >= 1) return collect_above(0.0F);
   // A sampled distribution is steep: the nucleus nearly always lies in the few largest, so only those above a cut are
   // sorted, and the cut is lowered when they do not suffice.
@@ -84,7 +88,36 @@ void Sampler::find_candidates(std::span<const float> logits, float top_logit) {
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
 }
 
-std::int32_t Sampler::choose(std::span<const float> logits, std::uint64_t step) {
+// top_k, top_p and min_p in this order; shares are relative to the largest.
+void Sampler::cut_candidates() {
+  collect_above(0.0F);
+  std::sort(candidates_.begin(), candidates_.end(), likelier);
+  if (options_.top_k > 0 && candidates_.size() > options_.top_k) candidates_.resize(options_.top_k);
+  double total = 0;
+  for (const Candidate& candidate : candidates_) total += candidate.p;
+  if (options_.top_p < 1) cut_to_nucleus(options_.top_p * total);
+  std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.p < options_.min_p; });
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+}
+
+void Sampler::observe(std::int32_t id) {
+  const auto place = std::lower_bound(seen_.begin(), seen_.end(), id);
+  if (place == seen_.end() || *place != id) seen_.insert(place, id);
+}
+
+std::span<const float> Sampler::with_penalty(std::span<const float> logits) {
+  if (options_.repetition_penalty == 1 || seen_.empty()) return logits;
+  penalised_.assign(logits.begin(), logits.end());
+  const auto penalty = static_cast<float>(options_.repetition_penalty);
+  for (const std::int32_t id : seen_) {
+    float& logit = penalised_[static_cast<std::size_t>(id)];
+    logit = logit > 0 ? logit / penalty : logit * penalty;
+  }
+  return penalised_;
+}
+
+std::int32_t Sampler::choose(std::span<const float> raw_logits, std::uint64_t step) {
+  const std::span<const float> logits = with_penalty(raw_logits);
   const std::int32_t best = greedy(logits);
   if (options_.temperature <= 0 || best < 0) return best;
   find_candidates(logits, logits[static_cast<std::size_t>(best)]);

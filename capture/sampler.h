@@ -12,6 +12,10 @@ struct SamplingOptions {
   double temperature = 0;  ///< 0 = greedy: the largest logit, ties to the lower id
   double top_p = 1;        ///< in (0, 1]: sample from the smallest set of likeliest tokens that holds this share
   std::uint64_t seed = 0;
+  std::uint32_t top_k = 0;        ///< sample from so many of the likeliest tokens; 0 = all
+  double min_p = 0;               ///< in [0, 1]: only tokens with at least this share of the likeliest one's
+  double repetition_penalty = 1;  ///< above 0: logits of seen tokens are divided by it, negative ones multiplied
+                                  ///< (Keskar et al. 2019); 1 = off
 };
 
 /// Uniform in [0, 1) with 53 bits, a pure function of both: the output function of SplitMix64 (Steele, Lea, Flood 2014)
@@ -26,9 +30,13 @@ class Sampler {
   /// `banned` ids are never chosen (their logit counts as -infinity).
   Sampler(const SamplingOptions& options, std::span<const std::int32_t> banned);
 
-  /// Logits are finite and not empty. With a temperature: p is proportional to exp(logit / temperature); the nucleus is
-  /// the smallest set of largest p (ties to the lower id) with at least top_p of the mass; the token is found by
-  /// walking the nucleus in ascending id until its cumulative share exceeds uniform_at(seed, step).
+  /// Counts as seen from now on, for the repetition penalty: the prompt's tokens and each generated one.
+  void observe(std::int32_t id);
+
+  /// Logits are finite and not empty. First the repetition penalty, also when greedy. With a temperature: p is
+  /// proportional to exp(logit / temperature); then top_k, top_p over what is left, and min_p, as transformers orders
+  /// them; of equals the lower ids are kept. The token is found by walking those left in ascending id until their
+  /// cumulative share exceeds uniform_at(seed, step).
   std::int32_t choose(std::span<const float> logits, std::uint64_t step);
 
  private:
@@ -38,12 +46,17 @@ class Sampler {
   };
   std::int32_t greedy(std::span<const float> logits) const;
   void find_candidates(std::span<const float> logits, float top_logit);
+  void cut_candidates();
+  std::span<const float> with_penalty(std::span<const float> logits);
+  static bool likelier(const Candidate& a, const Candidate& b);
   void collect_above(float cut);
   bool cut_to_nucleus(double wanted);  ///< false when the candidates do not hold that much
   bool banned(std::int32_t id) const;
 
   SamplingOptions options_;
   std::vector<std::int32_t> banned_;  // ascending
+  std::vector<std::int32_t> seen_;    // ascending
+  std::vector<float> penalised_;      // [vocab]
   std::vector<float> share_;          // [vocab] probability relative to the largest
   std::vector<Candidate> candidates_;
 };

@@ -76,7 +76,10 @@ class Session::Run {
     for (std::size_t first = 0; first < ids.size() && !interrupted();) {
       const std::uint32_t count = session_.decoder_->block_limit(static_cast<std::uint32_t>(first),
                                                                  static_cast<std::uint32_t>(ids.size() - first));
-      for (const std::int32_t id : ids.subspan(first, count)) announce(id, std::numeric_limits<float>::quiet_NaN());
+      for (const std::int32_t id : ids.subspan(first, count)) {
+        announce(id, std::numeric_limits<float>::quiet_NaN());
+        sampler_.observe(id);
+      }
       logits_ = session_.decoder_->feed(ids.subspan(first, count));
       first += count;
     }
@@ -94,6 +97,7 @@ class Session::Run {
       const std::int32_t id = prompt_.continuation ? (*prompt_.continuation)[step] : sampler_.choose(logits_, step);
       if (id < 0) throw Error("every token of the vocabulary is an end token: nothing to choose from");
       if (recorder_) announce(id, static_cast<float>(log_probability(logits_, id)));
+      sampler_.observe(id);
       logits_ = session_.decoder_->feed({&id, 1});
       ++result_.n_tokens;
       if (events_.text && !session_.tokenizer_.is_control(id)) events_.text(session_.tokenizer_.bytes(id));

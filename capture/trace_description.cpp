@@ -28,7 +28,12 @@ std::string sampling_json(const PromptTokens& prompt, const DecodeOptions& optio
   } else if (sampling.temperature > 0) {
     json["temperature"] = sampling.temperature;
     json["top_p"] = sampling.top_p;
+    if (sampling.top_k > 0) json["top_k"] = sampling.top_k;
+    if (sampling.min_p > 0) json["min_p"] = sampling.min_p;
     json["generator"] = "splitmix64";
+  }
+  if (!prompt.continuation && sampling.repetition_penalty != 1) {
+    json["repetition_penalty"] = sampling.repetition_penalty;
   }
   json["ignore_eos"] = options.ignore_eos;
   json["prompt_form"] = identity.prompt_form;

@@ -19,11 +19,15 @@ class Dataset : public ::testing::Test {
     return path;
   }
   std::vector<DatasetItem> read(const std::string& text, std::size_t limit = 0) {
-    return read_dataset(write(text), limit, std::nullopt);
+    DatasetSelection selection;
+    selection.limit = limit;
+    return read_dataset(write(text), selection);
   }
   std::string error_of(const std::string& text, const std::optional<std::string>& field = std::nullopt) {
     try {
-      read_dataset(write(text), 0, field);
+      DatasetSelection selection;
+      selection.continuation_field = field;
+      read_dataset(write(text), selection);
     } catch (const BadPrompt& error) {
       return error.what();
     }
@@ -42,11 +46,11 @@ TEST_F(Dataset, reads_problem_or_prompt_and_any_of_the_id_fields) {
       "{\"problem\": \"no id\"}");
   ASSERT_EQ(items.size(), 4U);
   EXPECT_EQ(items[0].id, "a-1");
-  EXPECT_EQ(items[0].prompt, "What is 1+1?");
+  EXPECT_EQ(items[0].messages.at(0).content, "What is 1+1?");
   EXPECT_EQ(items[1].id, "b.2");
-  EXPECT_EQ(items[1].prompt, "Say hi");
+  EXPECT_EQ(items[1].messages.at(0).content, "Say hi");
   EXPECT_EQ(items[2].id, "17");
-  EXPECT_EQ(items[2].prompt, "x");
+  EXPECT_EQ(items[2].messages.at(0).content, "x");
   EXPECT_EQ(items[3].id, "5");
   EXPECT_EQ(items[3].line, 5U);
 }
@@ -59,7 +63,7 @@ TEST_F(Dataset, names_the_line_that_is_wrong) {
   const std::string good = "{\"id\": \"1\", \"prompt\": \"a\"}\n";
   EXPECT_NE(error_of(good + "{\"prompt\": ").find("prompts.jsonl, line 2: this is no JSON"), std::string::npos);
   EXPECT_NE(error_of(good + "\n[1, 2]").find("line 3: expected a JSON object, got array"), std::string::npos);
-  EXPECT_NE(error_of(good + "{\"question\": \"a\"}").find("line 2: neither field 'problem' nor field 'prompt'"),
+  EXPECT_NE(error_of(good + "{\"query\": \"a\"}").find("line 2: none of the fields 'problem', 'prompt', 'question'"),
             std::string::npos);
   EXPECT_NE(error_of(good + "{\"problem\": 7}").find("line 2: field 'problem' should be a string, got number"),
             std::string::npos);
@@ -74,14 +78,16 @@ TEST_F(Dataset, refuses_two_lines_that_would_write_one_file) {
 }
 
 TEST_F(Dataset, refuses_a_file_without_prompts) {
-  EXPECT_NE(error_of("\n  \n").find("holds no line with a prompt"), std::string::npos);
-  EXPECT_THROW(read_dataset(folder_ / "missing.jsonl", 0, std::nullopt), BadPrompt);
+  EXPECT_NE(error_of("\n  \n").find("holds no line that was asked for"), std::string::npos);
+  EXPECT_THROW(read_dataset(folder_ / "missing.jsonl", {}), BadPrompt);
 }
 
 TEST_F(Dataset, reads_the_continuation_field_when_asked) {
   const auto path = write("{\"prompt\": \"a\", \"solution\": \"b c\"}\n");
-  EXPECT_EQ(read_dataset(path, 0, "solution")[0].continuation, "b c");
-  EXPECT_EQ(read_dataset(path, 0, std::nullopt)[0].continuation, std::nullopt);
+  DatasetSelection solution;
+  solution.continuation_field = "solution";
+  EXPECT_EQ(read_dataset(path, solution)[0].continuation, "b c");
+  EXPECT_EQ(read_dataset(path, {})[0].continuation, std::nullopt);
   EXPECT_NE(error_of("{\"prompt\": \"a\"}\n", "solution").find("line 1: field 'solution' is missing"),
             std::string::npos);
 }
@@ -97,6 +103,39 @@ TEST(SafeFileName, never_leaves_its_folder) {
   EXPECT_EQ(safe_file_name("\xc3\xa9t\xc3\xa9"), "__t__");
   EXPECT_EQ(safe_file_name(""), "_");
   EXPECT_EQ(safe_file_name(std::string(1000, 'a')).size(), 150U);
+}
+
+TEST_F(Dataset, reads_questions_and_conversations_with_their_answers) {
+  const auto items = read(
+      "{\"question\": \"1+1?\", \"answer\": 2}\n"
+      "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"u\"}], "
+      "\"answer\": \"x\"}\n");
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(items[0].messages.at(0).content, "1+1?");
+  EXPECT_EQ(items[0].answer, "2");
+  ASSERT_EQ(items[1].messages.size(), 2U);
+  EXPECT_EQ(items[1].messages[0].role, "system");
+  EXPECT_EQ(items[1].answer, "x");
+  for (const std::string messages :
+       {"[]", "7", "[7]", "[{\"role\": \"user\"}]", "[{\"role\": \"cat\", \"content\": \"x\"}]",
+        "[{\"role\": \"assistant\", \"content\": \"x\"}]"}) {
+    EXPECT_NE(error_of("{\"messages\": " + messages + "}").find("line 1: "), std::string::npos) << messages;
+  }
+}
+
+TEST_F(Dataset, skips_then_picks_an_id_then_stops_at_the_limit) {
+  const auto path = write(
+      "{\"id\": \"a\", \"prompt\": \"1\"}\n\n{\"id\": \"b\", \"prompt\": \"2\"}\n{\"id\": \"c\", \"prompt\": \"3\"}\n");
+  DatasetSelection selection;
+  selection.skip = 1;
+  ASSERT_EQ(read_dataset(path, selection).size(), 2U);
+  EXPECT_EQ(read_dataset(path, selection)[0].id, "b");
+  selection.limit = 1;
+  EXPECT_EQ(read_dataset(path, selection).size(), 1U);
+  selection.id = "c";
+  EXPECT_EQ(read_dataset(path, selection).at(0).line, 4U);
+  selection.id = "a";
+  EXPECT_THROW(read_dataset(path, selection), BadPrompt) << "it was skipped";
 }
 
 }  // namespace

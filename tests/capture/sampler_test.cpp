@@ -83,6 +83,37 @@ TEST(Sampler, nucleus_far_below_the_first_cut_is_found) {
   EXPECT_LT(others, 100);
 }
 
+TEST(Sampler, top_k_and_min_p_cut_before_the_draw) {
+  // Shares 0.2, 0.4, 0.1, 0.3.
+  const std::vector<float> logits = {std::log(0.2F), std::log(0.4F), std::log(0.1F), std::log(0.3F)};
+  const auto seen = [&](const SamplingOptions& options) {
+    Sampler sampler(options, kNoneBanned);
+    std::map<std::int32_t, int> ids;
+    for (std::uint64_t step = 0; step < 2000; ++step) ++ids[sampler.choose(logits, step)];
+    std::vector<std::int32_t> keys;
+    for (const auto& [id, n] : ids) keys.push_back(id);
+    return keys;
+  };
+  EXPECT_EQ(seen({.temperature = 1, .top_k = 1}), (std::vector<std::int32_t>{1}));
+  EXPECT_EQ(seen({.temperature = 1, .top_k = 2}), (std::vector<std::int32_t>{1, 3}));
+  EXPECT_EQ(seen({.temperature = 1, .min_p = 0.45}), (std::vector<std::int32_t>{0, 1, 3}));
+  EXPECT_EQ(seen({.temperature = 1, .min_p = 1}), (std::vector<std::int32_t>{1}));
+  EXPECT_EQ(seen({.temperature = 1, .top_p = 0.55, .top_k = 2}), (std::vector<std::int32_t>{1}))
+      << "0.4 of the remaining 0.7 is more than 0.55";
+}
+
+TEST(Sampler, repetition_penalty_lowers_seen_tokens_only) {
+  Sampler sampler({.repetition_penalty = 2.0}, kNoneBanned);
+  const std::vector<float> logits = {3.0F, 2.0F, -1.0F};
+  EXPECT_EQ(sampler.choose(logits, 0), 0);
+  sampler.observe(0);
+  EXPECT_EQ(sampler.choose(logits, 1), 1) << "3 / 2 is below 2";
+  sampler.observe(1);
+  sampler.observe(1);
+  EXPECT_EQ(sampler.choose(logits, 2), 0) << "a token counts once";
+  EXPECT_EQ(sampler.choose(std::vector<float>{-1.0F, -1.5F, -1.9F}, 3), 2) << "negative logits are multiplied";
+}
+
 TEST(Sampler, a_step_does_not_depend_on_the_steps_before_it) {
   const std::vector<float> logits = {0.1F, 0.2F, 0.3F, 0.4F, 0.5F};
   Sampler all({.temperature = 1.0, .seed = 77}, kNoneBanned);

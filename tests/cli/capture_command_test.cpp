@@ -90,6 +90,20 @@ TEST_F(CaptureCommand, raw_feeds_the_text_as_it_is) {
   EXPECT_EQ(ids[0], 1);
 }
 
+TEST_F(CaptureCommand, a_dataset_with_answers_reports_accuracy) {
+  const std::string dataset = write("set.jsonl",
+                                    "{\"id\": \"a\", \"question\": \"one\", \"answer\": \"zzz\"}\n"
+                                    "{\"id\": \"b\", \"question\": \"two\", \"answer\": \"zzz\"}\n");
+  const Outcome run = capture({"--dataset", dataset, "-n", "4", "--json", "--top-k", "3", "--temperature", "0.6",
+                               "--repetition-penalty", "1.1", "--no-record"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto json = nlohmann::json::parse(run.out);
+  EXPECT_EQ(json.at("accuracy").at("total"), 2);
+  EXPECT_EQ(json.at("accuracy").at("right"), 0);
+  EXPECT_EQ(json.at("traces").at(0).at("correct"), false);
+  EXPECT_NE(run.err.find("0 of 2 answers right: 0.000 (95 % interval 0.000 to 0.658)"), std::string::npos) << run.err;
+}
+
 TEST_F(CaptureCommand, a_dataset_writes_one_trace_per_line_inside_its_folder) {
   const std::string dataset = write("set.jsonl",
                                     "{\"id\": \"../x\", \"problem\": \"one\", \"solution\": \"the end\"}\n"
