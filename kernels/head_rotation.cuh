@@ -46,6 +46,7 @@ __device__ void rotate_head(const QkvTask& task, const StepInput* input, HeadKin
     double sum = 0;
     for (unsigned i = lane; i < d; i += kWarp) sum += static_cast<double>(from[i]) * static_cast<double>(from[i]);
     sum = warp_reduce(sum, Sum{});
+    __syncwarp();  // `write` may go where other lanes read
     scale = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(d) + static_cast<double>(task.epsilon)));
   }
   const float2* angles = task.rope + std::size_t{input->first + p} * (d / 2);
