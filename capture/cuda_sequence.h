@@ -25,7 +25,9 @@ class CudaSequence final : public SequenceDecoder {
   std::span<const float> feed(std::span<const std::int32_t> tokens) override;
   void finish() override;
   std::string device_name() const override { return device_.name; }
-  std::string attention_kernel() const override { return "cuda-chunks"; }
+  /// Decode steps, and positions whose rows are recorded: decode_attention_cuda.cuh; prompt blocks before them:
+  /// prefill_attention_cuda.cuh, with three TF32 products for one of fp32 where operands need them.
+  std::string attention_kernel() const override { return "cuda-chunks, prompt mma-3xtf32"; }
 
  private:
   class Sink;

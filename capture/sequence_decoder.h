@@ -29,7 +29,7 @@ class SequenceDecoder {
   /// After the last token: what was fed has reached the recorder.
   virtual void finish() = 0;
 
-  /// Names for provenance: "cpu", "cuda:0 (NVIDIA H200)"; "cpu-avx512", "cuda-chunks".
+  /// Names for provenance: "cpu", "cuda:0 (NVIDIA H200)"; "cpu-avx512", "cuda-chunks, prompt mma-3xtf32".
   virtual std::string device_name() const = 0;
   virtual std::string attention_kernel() const = 0;
 };

@@ -91,7 +91,10 @@ __device__ __forceinline__ void add_recall(const ProbTile& prob, const VisibleTi
   bool tie = false;
   for_corner(span, first_key, [&](std::uint32_t row, std::uint32_t key) {
     const float p = prob.line[key][row];
-    if (p > list.value[row]) list.word[row][atomicAdd(&list.n[row], 1U)] = visible_word(visible, key);
+    if (p > list.value[row]) {
+      const std::uint32_t at = atomicAdd(&list.n[row], 1U);
+      if (at < kMaxRecallCount) list.word[row][at] = visible_word(visible, key);  // always: fewer than k are greater
+    }
     tie = tie || p == list.value[row];
   });
   if (__syncthreads_or(tie) == 0) return;

@@ -72,7 +72,7 @@ TEST_F(CudaSequenceTest, the_trace_is_that_of_the_cpu) {
   const traces::TraceReader cpu(on_cpu.path);
   const traces::TraceReader device(on_device.path);
   EXPECT_EQ(device.info().device, kDevice.name);
-  EXPECT_EQ(device.info().attention_kernel, "cuda-chunks");
+  EXPECT_EQ(device.info().attention_kernel, "cuda-chunks, prompt mma-3xtf32");
   ASSERT_EQ(device.n_positions(), cpu.n_positions());
   std::vector<std::int32_t> cpu_ids(cpu.n_positions());
   std::vector<std::int32_t> device_ids(cpu.n_positions());

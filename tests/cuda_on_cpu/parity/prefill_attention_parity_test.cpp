@@ -11,21 +11,20 @@ class PrefillAttentionParity : public AttentionComparison {
   static void expect_prefill(const AttentionCase& c) { expect_parity(c, run_prefill_attention(c)); }
 };
 
-TEST_F(PrefillAttentionParity, every_head_dim_and_type) {
-  for (const unsigned d : {16U, 64U, 80U, 96U, 128U, 256U}) {
-    for (const KvType type : {KvType::f16, KvType::f32}) expect_prefill(random_case(1, d, 30, type, 1, 5));
-  }
+TEST_F(PrefillAttentionParity, every_head_dim) {
+  for (const unsigned d : {16U, 64U, 96U, 256U}) expect_prefill(random_case(1, d, 30, KvType::f16, 1, 5));
+  for (const unsigned d : {64U, 80U, 128U, 256U}) expect_prefill(random_case(1, d, 30, KvType::f32, 1, 5));
 }
 
 TEST_F(PrefillAttentionParity, every_group_size) {
   for (const unsigned group : {1U, 2U, 3U, 4U, 5U, 7U, 8U}) {
-    expect_prefill(random_case(group, 64, 3, KvType::f16, 1, 2));
+    expect_prefill(random_case(group, 16, 3, KvType::f16, 1, 2));
   }
 }
 
 TEST_F(PrefillAttentionParity, numbers_of_queries_at_the_edges_of_tiles) {
   for (const unsigned n_queries : {1U, 15U, 17U, 64U, 65U}) {
-    expect_prefill(random_case(1, 64, 0, KvType::f16, 1, n_queries));
+    expect_prefill(random_case(1, 16, 0, KvType::f16, 1, n_queries));
   }
 }
 
