@@ -52,11 +52,13 @@ TEST_F(CudaSequenceTest, a_graph_serves_until_the_sequence_needs_a_wider_one) {
   shape.ffn = 32;
   shape.n_q_heads = 1;
   shape.n_kv_heads = 1;
+  shape.context_length = 600;
   write_model(shape);
   std::vector<std::vector<std::int32_t>> blocks{prompt_of(126).ids};
   for (int step = 0; step < 6; ++step) blocks.push_back({40 + step});  // across position 128
   blocks.push_back(prompt_of(124).ids);
   for (int step = 0; step < 4; ++step) blocks.push_back({50 + step});  // and 256
+  blocks.push_back(prompt_of(258).ids);                                // more than one block of a prompt
   expect_equal_logits(blocks, "long");
 }
 

@@ -1,4 +1,5 @@
 // The ring that carries records from the device: order, what it waits for, and what it counts.
+#include <algorithm>
 #include <numeric>
 
 #include "capture/cuda_sequence.h"
@@ -111,6 +112,68 @@ TEST_F(RecordRingTest, queries_keys_and_values_travel_in_the_type_they_are_store
     EXPECT_EQ(sink.q, model.layers.size() * model.n_q_heads * model.head_dim * bytes);
     EXPECT_EQ(sink.k, model.layers.size() * model.n_kv_heads * model.head_dim * bytes);
   }
+}
+
+TEST_F(RecordRingTest, a_long_prompt_is_recorded_in_blocks_that_a_slot_holds) {
+  TinyLlama shape;
+  shape.n_layers = 1;
+  shape.hidden = 32;
+  shape.ffn = 32;
+  write_model(shape);
+  class Positions final : public kernels::DecodeRecordSink {
+   public:
+    std::vector<std::uint32_t> all, with_rows;
+    std::vector<std::byte> keys;
+
+   private:
+    void record(const kernels::DecodeRecord& record) override {
+      all.push_back(record.position);
+      if (!record.stats.empty()) with_rows.push_back(record.position);
+      keys.insert(keys.end(), record.k.begin(), record.k.end());
+    }
+  };
+  const auto run = [&](Positions& sink, std::size_t tokens_at_once) {
+    kernels::CudaDecoder decoder(decoder_model(*model_), {0, kernels::KvType::f32, 80});
+    kernels::RecordOptions record;
+    record.first_row = 68;
+    decoder.start_recording(record, sink);
+    const std::vector<std::int32_t> ids = prompt_of(70).ids;
+    for (std::size_t at = 0; at < ids.size(); at += tokens_at_once) {
+      decoder.feed(std::span(ids).subspan(at, std::min(tokens_at_once, ids.size() - at)));
+    }
+    decoder.finish();
+  };
+  Positions block, pieces;
+  run(block, 70);
+  run(pieces, 35);
+  std::vector<std::uint32_t> expected(70);
+  std::iota(expected.begin(), expected.end(), 0U);
+  EXPECT_EQ(block.all, expected);
+  EXPECT_EQ(pieces.all, expected);
+  EXPECT_EQ(block.with_rows, (std::vector<std::uint32_t>{68, 69}));
+  EXPECT_TRUE(block.keys == pieces.keys) << "keys depend on how the prompt was cut";
+}
+
+TEST_F(RecordRingTest, queries_keys_and_values_alone_need_no_rows) {
+  write_model({});
+  class NoRows final : public kernels::DecodeRecordSink {
+   public:
+    unsigned n = 0;
+
+   private:
+    void record(const kernels::DecodeRecord& record) override {
+      ++n;
+      EXPECT_TRUE(record.stats.empty() && record.entry_count.empty() && record.demand.empty());
+      EXPECT_FALSE(record.q.empty());
+    }
+  } sink;
+  kernels::CudaDecoder decoder(decoder_model(*model_), {0, kernels::KvType::f16, 16});
+  kernels::RecordOptions record;
+  record.stats = record.entries = false;
+  decoder.start_recording(record, sink);
+  for (std::int32_t step = 0; step < 5; ++step) decoder.feed({&step, 1});
+  decoder.finish();
+  EXPECT_EQ(sink.n, 5U);
 }
 
 }  // namespace
