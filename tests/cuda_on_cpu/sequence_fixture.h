@@ -64,12 +64,9 @@ class CudaSequenceTest : public ::testing::Test {
     kernels::ThreadPool pool(1);
     Session session(*model_, tokenizer, pool, decode, device);
     const RunPlan plan = plan_run(tokens, decode, model_->config().context_length);
-    const RunIdentity identity{"kvwave capture",
-                               std::string(64, 'a'),
-                               std::string(64, 'b'),
-                               session.decoder().attention_kernel(),
-                               "raw",
-                               session.decoder().device_name()};
+    RunIdentity identity{"kvwave capture", std::string(64, 'a'), std::string(64, 'b'),
+                         session.decoder().attention_kernel(), "raw"};
+    identity.device = session.decoder().device_name();
     const traces::TraceInfo info = describe_trace(*model_, tokens, decode, record_options, identity);
     Recording recording;
     recording.path = newest_trace_ = folder_ / (std::to_string(n_models_++) + ".h5");
