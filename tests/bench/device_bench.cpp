@@ -90,9 +90,9 @@ class Decoding {
     capture::RecordOptions record;
     record.levels = levels;
     const std::string no_hash(64, '0');
-    return describe_trace(model_, tokens, options(n_tokens), record,
-                          {"device_bench", no_hash, no_hash, session_.decoder().attention_kernel(), "raw",
-                           session_.decoder().device_name()});
+    capture::RunIdentity identity{"device_bench", no_hash, no_hash, session_.decoder().attention_kernel(), "raw"};
+    identity.device = session_.decoder().device_name();
+    return describe_trace(model_, tokens, options(n_tokens), record, identity);
   }
 
   /// `levels`: a list of levels, or "none" for no recording.
