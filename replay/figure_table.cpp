@@ -41,6 +41,8 @@ constexpr std::array kColumns = {
     FigureColumn{"below_share", &Figures::below_share, Better::lower, kShare},
     FigureColumn{"place_oracle", &Figures::place_oracle, Better::higher, kShare},
     FigureColumn{"place_ceiling", &Figures::place_ceiling, Better::higher, kShare},
+    FigureColumn{"solved_budget", &Figures::solved_budget},
+    FigureColumn{"protection_share", &Figures::protection_share, Better::neither, kShare},
 };
 
 }  // namespace

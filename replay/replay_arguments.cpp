@@ -48,6 +48,11 @@ po::options_description known_options() {
   add("statistics", po::value<std::string>(), "CSV of figures and differences with intervals; - is stdout");
   add("metrics", po::value<std::string>(), "mass, error, recall; default all (error is the costly one)");
   add("no-controls", "leave out full, ceiling, oracle, streaming and random");
+  add("page", po::value<std::string>(), "entries are held in pages of this many; default 1");
+  add("match-memory", "budgets are asked memory: solve for the budget that realises it, per strategy");
+  add("explain-protection", "adds each strategy with a random score, with and without its protection");
+  add("ledger", "print requested against realised memory after the table");
+  add("ledger-csv", po::value<std::string>(), "the ledger to write, per layer and KV head; - is stdout");
   add("baseline", po::value<std::string>(), "strategy that differences over traces are taken to; default uniform");
   add("equal-within", po::value<std::string>(), "test whether figures equal the baseline's within this much");
   add("seed", po::value<std::string>(), "of the bootstrap; default 1");
@@ -75,6 +80,12 @@ class ArgumentReader {
     read_statistics();
     read_outputs();
     arguments_.request.controls = sweep_.controls.value_or(true) && !values_.contains("no-controls");
+    arguments_.request.match_memory = values_.contains("match-memory");
+    arguments_.request.explain_protection = values_.contains("explain-protection");
+    arguments_.ledger = values_.contains("ledger");
+    if (values_.contains("page")) {
+      arguments_.options.metrics.page = static_cast<std::uint32_t>(integer("page", 1, kLargestPage));
+    }
     arguments_.profiles = texts("profile");
     if (values_.contains("threads")) {
       arguments_.threads = static_cast<unsigned>(integer("threads", 1, kMostThreads));
@@ -190,6 +201,7 @@ class ArgumentReader {
     outputs.csv = text("csv");
     outputs.json = text("json");
     outputs.statistics = text("statistics");
+    outputs.ledger_csv = text("ledger-csv");
     outputs.force = values_.contains("force");
     check_outputs(outputs);
     arguments_.options.keep_details = !outputs.results.empty();

@@ -22,6 +22,7 @@ struct ReplayArguments {
   ReportOutputs outputs;
   Shard shard;
   bool resume = false, quiet = false;
+  bool ledger = false;   ///< print the ledger after the table
   unsigned threads = 0;  ///< 0 = all
   kernels::DeviceChoice device;
 };

@@ -16,6 +16,7 @@
 #include "replay/memory_bound.h"
 #include "replay/replay_arguments.h"
 #include "replay/replay_plan.h"
+#include "replay/report_ledger.h"
 #include "replay/report_results.h"
 #include "replay/report_table.h"
 #include "replay/results_join.h"
@@ -107,7 +108,9 @@ void run(const ReplayArguments& arguments) {
   const Report report = join.report(arguments.statistics);
   join.write(report, arguments.outputs);
   finished.remove();
-  if (!arguments.outputs.uses_stdout()) fmt::print("{}", report_table(report));
+  if (!arguments.outputs.uses_stdout()) {
+    fmt::print("{}{}", report_table(report), arguments.ledger ? report_ledger_table(report) : "");
+  }
   if (!arguments.quiet) print_timing(timing, finished);
 }
 

@@ -31,6 +31,7 @@ class Planner {
       throw Error("--compare-cpu compares a CUDA device with the CPU, but the replay runs on the CPU");
     }
     plan_.shared.metrics = arguments_.options.metrics;
+    plan_.shared.match_memory = arguments_.request.match_memory;
     plan_.shared.statistics = arguments_.statistics;
     choose_profiles();
     own_traces();

@@ -9,6 +9,7 @@
 
 #include "replay/device_replay.h"
 #include "replay/error.h"
+#include "replay/match_memory.h"
 #include "replay/rope_frequencies.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
@@ -110,6 +111,9 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   }
   const bool has_qkv = trace.info().levels.qkv;
   request.clairvoyant = request.clairvoyant && has_qkv;
+  if (request.match_memory) {
+    request.solved = match_memory(trace, trace_key, request, sequence, demand, options.metrics.page, pool);
+  }
   replay->sweep = build_sweep(request, sequence, demand);
   std::string strategy;
   if (options.device.is_cuda()) require_rows(trace, "--device " + options.device.name);

@@ -51,6 +51,7 @@ struct Report {
   std::vector<Configuration> configurations;
   std::vector<ReportProfile> profiles;  ///< at most one per model; empty when no strategy asks for demand
   Metrics metrics;
+  bool match_memory = false;  ///< budgets are asked memory, and strategies run with what realises it
   StatisticsSettings statistics;
   // Formed by finish_report().
   std::vector<ReportLine> lines;            ///< [C]

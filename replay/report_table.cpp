@@ -85,6 +85,22 @@ class Table {
     return std::isnan(value) ? fmt::format("{:>{}}", "-", width) : fmt::format("{:>{}.{}f}", value, width, digits);
   }
 
+  bool is_matched(std::size_t index) const {
+    const double solved = report_.lines[index].mean.solved_budget;
+    return !std::isnan(solved) && solved != report_.configurations[index].budget;
+  }
+
+  // What trigger and protection have of each strategy's gain without its score.
+  void explanations(const std::vector<std::size_t>& strategies) {
+    std::string text;
+    for (const std::size_t c : strategies) {
+      const double share = report_.lines[c].mean.protection_share;
+      if (std::isnan(share)) continue;
+      text += fmt::format("{}{} {:.0f} %", text.empty() ? "" : ", ", report_.configurations[c].strategy, 100 * share);
+    }
+    if (!text.empty()) paragraph("  of the gain over chance, protection alone explains: " + text, 4);
+  }
+
   // A place far outside the scale says only that the scale is short.
   static std::string place(double value) {
     if (value >= 100) return fmt::format("{:>7}", ">99");
@@ -100,6 +116,7 @@ class Table {
     if (line.unequal_peak) flags += 'p';
     if (line.in_sample) flags += 'i';
     std::string name = configuration.strategy;
+    if (is_matched(index)) name += fmt::format(" @ {:.4g}", line.mean.solved_budget);
     if (name.size() > kNameColumns) {
       print("  {}\n", name);
       name.clear();
@@ -137,6 +154,7 @@ class Table {
     for (const std::size_t c : strategies) row(c);
     if (!controls.empty()) print("  controls\n");
     for (const std::size_t c : controls) row(c);
+    explanations(strategies);
   }
 
   void legend() {
@@ -159,6 +177,9 @@ class Table {
           "equal memory",
           2);
     }
+    bool matched = false;
+    for (std::size_t c = 0; c < report_.lines.size(); ++c) matched |= is_matched(c);
+    if (matched) paragraph("@ N: runs with budget N, found to realise the memory that was asked for", 2);
     if (unequal_peak) {
       paragraph("p: its peak differs by more than 1 % from its baseline's: not compared at equal memory", 2);
     }

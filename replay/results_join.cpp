@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 
 #include "replay/error.h"
+#include "replay/ledger.h"
 #include "replay/report_csv.h"
 #include "replay/report_json.h"
+#include "replay/report_ledger.h"
 #include "replay/results_shared.h"
 #include "replay/statistics_csv.h"
 #include "traces/array_file.h"
@@ -56,7 +58,7 @@ std::string missing_shards(const std::vector<StoredReport>& stored) {
 void check_outputs(const ReportOutputs& outputs) {
   if (outputs.results == "-") throw traces::UsageError("results.h5 cannot be written to stdout");
   std::vector<std::string> seen;
-  for (const std::string& path : {outputs.results, outputs.csv, outputs.json, outputs.statistics}) {
+  for (const std::string& path : {outputs.results, outputs.csv, outputs.json, outputs.statistics, outputs.ledger_csv}) {
     if (path.empty()) continue;
     if (std::find(seen.begin(), seen.end(), path) != seen.end()) {
       throw traces::UsageError(path == "-" ? "two outputs would both write to stdout"
@@ -137,6 +139,7 @@ Report ResultsJoin::report(const std::optional<StatisticsSettings>& statistics) 
   report.configurations = first.configurations;
   report.profiles = first.profiles;
   report.metrics = first.metrics;
+  report.match_memory = first.match_memory;
   report.statistics = statistics.value_or(first.statistics);
   for (const Source& source : order_) report.traces.push_back(stored_[source.file].report.traces[source.index]);
   finish_report(report);
@@ -145,7 +148,10 @@ Report ResultsJoin::report(const std::optional<StatisticsSettings>& statistics) 
 
 void ResultsJoin::write(const Report& report, const ReportOutputs& outputs) const {
   if (!outputs.results.empty()) write_results(report, outputs);
-  if (!outputs.csv.empty()) write_csv(report, outputs);
+  if (!outputs.csv.empty()) write_csv(report, outputs.csv, outputs.force, csv_header(), csv_rows);
+  if (!outputs.ledger_csv.empty()) {
+    write_csv(report, outputs.ledger_csv, outputs.force, ledger_csv_header(), ledger_csv_rows);
+  }
   if (!outputs.json.empty()) traces::write_text_file(outputs.json, report_json(report), outputs.force);
   if (!outputs.statistics.empty()) {
     traces::write_text_file(outputs.statistics, statistics_csv(report), outputs.force);
@@ -169,14 +175,16 @@ void ResultsJoin::write_results(const Report& report, const ReportOutputs& outpu
   file.commit();
 }
 
-void ResultsJoin::write_csv(const Report& report, const ReportOutputs& outputs) const {
-  traces::TextFileWriter file(outputs.csv, outputs.force);
-  file.append(csv_header());
+template <class Rows>
+void ResultsJoin::write_csv(const Report& report, const std::string& path_out, bool force, const std::string& header,
+                            const Rows& rows) const {
+  traces::TextFileWriter file(path_out, force);
+  file.append(header);
   for (std::size_t t = 0; t < order_.size(); ++t) {
     ReportTrace trace = report.traces[t];
     const fs::path& path = files_[order_[t].file];
     read_head_figures(traces::ArrayFileReader(path), path, order_[t].index, trace);
-    file.append(csv_rows(report, trace));
+    file.append(rows(report, trace));
   }
   file.commit();
 }

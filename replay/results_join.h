@@ -14,11 +14,11 @@ namespace kvwave::replay {
 
 /// Files to write; "" = not asked for, "-" = stdout (not for results).
 struct ReportOutputs {
-  std::string results, csv, json, statistics;
+  std::string results, csv, json, statistics, ledger_csv;
   bool force = false;
 
   /// Whether a text output goes to stdout, so that the table must not.
-  bool uses_stdout() const { return csv == "-" || json == "-" || statistics == "-"; }
+  bool uses_stdout() const { return csv == "-" || json == "-" || statistics == "-" || ledger_csv == "-"; }
 };
 
 /// Throws traces::UsageError for two outputs on one file or both on stdout, and what traces::check_output() throws.
@@ -53,7 +53,10 @@ class ResultsJoin {
   void refuse_doubled_traces() const;
   void order_shards();
   void write_results(const Report& report, const ReportOutputs& outputs) const;
-  void write_csv(const Report& report, const ReportOutputs& outputs) const;
+  // `rows` makes the lines of one trace, which has the figures of its KV heads.
+  template <class Rows>
+  void write_csv(const Report& report, const std::string& path, bool force, const std::string& header,
+                 const Rows& rows) const;
 
   std::vector<std::filesystem::path> files_;
   std::vector<StoredReport> stored_;  // [files]

@@ -67,6 +67,8 @@ std::string text(const Json& object, const char* name, const std::filesystem::pa
 std::string settings_json(const Report& report) {
   const StatisticsSettings& statistics = report.statistics;
   const Json json = {{"metrics", metrics_text(report.metrics)},
+                     {"page", report.metrics.page},
+                     {"match_memory", report.match_memory},
                      {"profiles", profiles_json(report)},
                      {"statistics",
                       {{"seed", statistics.bootstrap.seed},
@@ -85,6 +87,10 @@ void read_settings(const std::string& json, const std::filesystem::path& path, R
   } catch (const std::exception& error) {
     refuse(path, error.what());
   }
+  report.metrics.page = static_cast<std::uint32_t>(whole(object, "page", 1, kLargestPage, path));
+  const Json& matched = field(object, "match_memory", path);
+  if (!matched.is_boolean()) refuse(path, "field 'match_memory': expected true or false");
+  report.match_memory = matched.get<bool>();
   const Json& profiles = field(object, "profiles", path);
   if (!profiles.is_array() || profiles.size() > kMostProfiles) refuse(path, "field 'profiles': expected a list");
   report.profiles.clear();
@@ -116,6 +122,8 @@ std::string replay_sha256(const Report& report) {
   const Json json = {{"version", version.version},
                      {"commit", version.commit},
                      {"metrics", metrics_text(report.metrics)},
+                     {"page", report.metrics.page},
+                     {"match_memory", report.match_memory},
                      {"profiles", profiles},
                      {"configurations", configurations}};
   return traces::Sha256().update(one_line(json)).hex();

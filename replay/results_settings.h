@@ -8,6 +8,8 @@
 
 namespace kvwave::replay {
 
+inline constexpr std::uint32_t kLargestPage = 65536;
+
 /// JSON object: `metrics`, `profiles` (with where each came from), `statistics`. One line.
 std::string settings_json(const Report& report);
 

@@ -51,6 +51,7 @@ class Summariser {
       summary.layers.push_back(part(layer, layer + 1, of_layer, columns, ceiling));
     }
     summary.total = total(columns, summary, ceiling);
+    summary.total.solved_budget = sweep_.configurations[index].solved_budget;
     return summary;
   }
 

@@ -15,6 +15,7 @@ inline constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
 /// Of a configuration, of one of its layers, or of one of its KV heads. NaN where there is nothing to average, it was
 /// not asked for, or the figure does not exist at that level.
 struct Figures {
+  double solved_budget = kNoFigure;    ///< that the strategy ran with; the asked one unless memory was matched
   double requested = kNoFigure;        ///< budget in force, entries per KV head
   double realised_mean = kNoFigure;    ///< entries that attention reads per KV head
   double realised_steady = kNoFigure;  ///< entries left by an eviction
@@ -39,8 +40,9 @@ struct Figures {
   double drops = kNoFigure;            ///< drops below kRecoveryLevel, per KV head
   double below_share = kNoFigure;      ///< of the counted steps
 
-  double place_oracle = kNoFigure;   ///< retained mass between the random control (0) and the oracle (1)
-  double place_ceiling = kNoFigure;  ///< the same between random (0) and the ceiling (1)
+  double place_oracle = kNoFigure;      ///< retained mass between the random control (0) and the oracle (1)
+  double place_ceiling = kNoFigure;     ///< the same between random (0) and the ceiling (1)
+  double protection_share = kNoFigure;  ///< of the gain over chance: what trigger and protection have without the score
 };
 
 struct ConfigurationSummary {

@@ -7,7 +7,8 @@
 #include <fmt/format.h>
 
 #include "alloc/error.h"
-#include "replay/budget_tables.h"
+#include "replay/random_twin.h"
+#include "replay/simulation_plan.h"
 
 namespace kvwave::replay {
 
@@ -35,7 +36,8 @@ alloc::Component rule_family(const std::vector<alloc::Strategy>& strategies) {
 
 class SweepBuilder {
  public:
-  SweepBuilder(const Sequence& sequence, std::span<const double> demand) : sequence_(sequence), demand_(demand) {}
+  SweepBuilder(const Sequence& sequence, std::span<const double> demand, std::span<const SolvedBudget> solved)
+      : sequence_(sequence), demand_(demand), solved_(solved) {}
 
   void add(const alloc::Strategy& strategy, std::uint32_t budget, bool control) {
     Configuration configuration = named(strategy, budget, control);
@@ -49,7 +51,23 @@ class SweepBuilder {
     }
     if (strategy.is_full()) configuration.kind = ConfigurationKind::full;
     configuration.uses_profile = uses_profile(strategy);
+    configuration.solved_budget = sweep_.simulations[configuration.simulations.front()].budget;
     sweep_.configurations.push_back(std::move(configuration));
+  }
+
+  // The two random forms of a strategy that scores entries.
+  void add_explanation(const alloc::Strategy& strategy, std::uint32_t budget) {
+    if (strategy.is_full()) return;
+    const std::unique_ptr<alloc::Scorer> scorer = alloc::make_scorer(strategy.scorer);
+    if (scorer->selects()) return;
+    const std::string text = strategy.full_text();
+    const auto explained =
+        std::find_if(sweep_.configurations.begin(), sweep_.configurations.end(),
+                     [&](const Configuration& c) { return c.full_text == text && c.budget == budget; });
+    const auto index = static_cast<std::uint32_t>(explained - sweep_.configurations.begin());
+    const alloc::RefreshRule rule = scorer->rule();
+    add_twin(strategy, budget, rule, ConfigurationRole::random_score, "random-score", index);
+    add_twin(strategy, budget, without_protection(rule), ConfigurationRole::unprotected, "unprotected", index);
   }
 
   // Follows the counts of the uniform R-KV-family cache, which are those of any scorer with its trigger and window.
@@ -62,6 +80,7 @@ class SweepBuilder {
     configuration.role = ConfigurationRole::ceiling;
     if (known(configuration)) return;
     configuration.simulations.push_back(simulate(control_like("streaming", family), budget));
+    configuration.solved_budget = sweep_.simulations[configuration.simulations.front()].budget;
     sweep_.ceilings.push_back(static_cast<std::uint32_t>(sweep_.configurations.size()));
     sweep_.configurations.push_back(std::move(configuration));
   }
@@ -97,75 +116,57 @@ class SweepBuilder {
     });
   }
 
+  void add_twin(const alloc::Strategy& strategy, std::uint32_t budget, const alloc::RefreshRule& rule,
+                ConfigurationRole role, std::string_view name, std::uint32_t explains) {
+    Configuration configuration = named(strategy, budget, true);
+    configuration.strategy = fmt::format("{}({})", name, configuration.strategy);
+    configuration.full_text = fmt::format("{}({})", name, configuration.full_text);
+    configuration.role = role;
+    configuration.explains = explains;
+    configuration.uses_profile = uses_profile(strategy);
+    for (std::uint32_t seed = 0; seed < kRandomSeeds; ++seed) {
+      Simulation simulation = unplanned(strategy, budget);
+      plan_simulation(simulation, sequence_, demand_);  // budgets are those of the strategy, whatever its twin protects
+      simulation.scorer = make_random_twin(rule, seed);
+      simulation.twin = true;
+      configuration.simulations.push_back(sweep_.n_simulations());
+      configuration.solved_budget = simulation.budget;
+      sweep_.simulations.push_back(std::move(simulation));
+    }
+    sweep_.configurations.push_back(std::move(configuration));
+  }
+
+  std::uint32_t solved_budget(const alloc::Strategy& strategy, std::uint32_t asked) const {
+    if (solved_.empty() || strategy.is_full()) return asked;
+    const std::string key = count_key(strategy);
+    const auto found = std::find_if(solved_.begin(), solved_.end(), [&](const SolvedBudget& solved) {
+      return solved.asked == asked && solved.count_key == key;
+    });
+    return found == solved_.end() ? asked : found->budget;
+  }
+
+  Simulation unplanned(const alloc::Strategy& strategy, std::uint32_t asked) const {
+    Simulation simulation;
+    simulation.strategy = strategy;
+    simulation.asked = asked;
+    simulation.budget = solved_budget(strategy, asked);
+    if (!strategy.is_full()) {
+      simulation.allocator = alloc::make_allocator(strategy.allocator);
+      simulation.scorer = alloc::make_scorer(strategy.scorer);
+    }
+    return simulation;
+  }
+
   // Equal simulations are run once.
   std::uint32_t simulate(const alloc::Strategy& strategy, std::uint32_t budget) {
     std::vector<Simulation>& all = sweep_.simulations;
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i].budget == budget && all[i].strategy == strategy) return static_cast<std::uint32_t>(i);
+      if (all[i].asked == budget && !all[i].twin && all[i].strategy == strategy) return static_cast<std::uint32_t>(i);
     }
-    Simulation simulation;
-    simulation.strategy = strategy;
-    simulation.budget = budget;
-    if (!strategy.is_full()) {
-      simulation.allocator = alloc::make_allocator(strategy.allocator);
-      simulation.scorer = alloc::make_scorer(strategy.scorer);
-      plan(simulation);
-    }
+    Simulation simulation = unplanned(strategy, budget);
+    if (!simulation.is_full()) plan_simulation(simulation, sequence_, demand_);
     all.push_back(std::move(simulation));
     return static_cast<std::uint32_t>(all.size() - 1);
-  }
-
-  void plan(Simulation& simulation) const {
-    const alloc::RefreshRule rule = simulation.scorer->rule();
-    alloc::LayerPlanInput input;
-    input.n_layers = sequence_.n_layers;
-    input.n_kv_heads = sequence_.n_kv_heads;
-    input.budget = simulation.budget;
-    input.window = rule.window;
-    input.demand = demand_;
-    input.n_prompt = sequence_.n_prompt;
-    input.n_q_heads = sequence_.n_q_heads;
-    alloc::HeadTable table;
-    if (simulation.allocator->needs_table()) {
-      table = table_of(simulation.strategy.allocator);
-      input.table = &table;
-      // Tables give every cache its own budget.
-      input.n_kv_heads = n_caches(rule.granularity, sequence_);
-      input.n_model_kv_heads = sequence_.n_kv_heads;
-    }
-    try {
-      simulation.plan = simulation.allocator->layer_plan(input);
-    } catch (const alloc::BadBudget& error) {
-      throw alloc::BadBudget(
-          fmt::format("{} at budget {}: {}", simulation.strategy.short_text(), simulation.budget, error.what()));
-    }
-    if (rule.protects()) check_protection(simulation, rule);
-  }
-
-  static alloc::HeadTable table_of(const alloc::Component& allocator) {
-    const std::string& path = allocator.word("table");
-    if (path.empty()) {
-      throw alloc::BadTable(fmt::format("{} needs a table: {}:table=FILE", allocator.name, allocator.name));
-    }
-    return read_budget_table(path);
-  }
-
-  // Early, for what is known before the run; a head that gets less at a refresh is refused there.
-  void check_protection(const Simulation& simulation, const alloc::RefreshRule& rule) const {
-    const alloc::Protection& protection = rule.protection;
-    const std::uint32_t first = std::max(rule.protects_prompt() ? sequence_.n_prompt : 0U, protection.sinks);
-    const std::uint32_t needed = first + std::max(rule.window, protection.recent);
-    const std::vector<std::int32_t>& fixed = simulation.plan.head_budget;
-    const std::vector<std::int32_t>& budgets = fixed.empty() ? simulation.plan.budget : fixed;
-    const auto smallest = static_cast<std::uint32_t>(*std::min_element(budgets.begin(), budgets.end()));
-    const std::uint32_t per_head = fixed.empty() ? smallest / sequence_.n_kv_heads : smallest;
-    if (per_head >= needed || sequence_.n_positions <= per_head) return;
-    throw alloc::BadBudget(fmt::format(
-        "{} at budget {}: {}={} keeps {} first positions and {} newest, but a layer has only {} entries per "
-        "KV head",
-        simulation.strategy.short_text(), simulation.budget,
-        rule.prompt == alloc::PromptRule::protect ? "prompt" : "protect",
-        rule.prompt == alloc::PromptRule::protect ? "protect" : protection.text(), first, needed - first, per_head));
   }
 
   static bool uses_profile(const alloc::Strategy& strategy) {
@@ -192,6 +193,7 @@ class SweepBuilder {
 
   Sequence sequence_;
   std::span<const double> demand_;
+  std::span<const SolvedBudget> solved_;
   Sweep sweep_;
 };
 
@@ -216,6 +218,22 @@ std::optional<ConfigurationKind> kind_of(std::string_view strategy, std::string_
   return strategy == "ceiling" ? ConfigurationKind::ceiling : ConfigurationKind::full;
 }
 
+std::string count_key(const alloc::Strategy& strategy) {
+  if (strategy.is_full()) return "full";
+  const std::unique_ptr<alloc::Allocator> allocator = alloc::make_allocator(strategy.allocator);
+  const std::unique_ptr<alloc::Scorer> scorer = alloc::make_scorer(strategy.scorer);
+  alloc::Strategy keyed = strategy;
+  if (scorer->selects() || allocator->needs_scores() || allocator->needs_future_mass() || allocator->replans_layers()) {
+    if (strategy.scorer.name == "random") keyed.scorer.values["seed"] = std::to_string(0);
+    return keyed.full_text();
+  }
+  const alloc::RefreshRule rule = scorer->rule();
+  keyed.scorer = alloc::Strategy::parse("uniform/random").scorer;
+  return fmt::format("{} window={} buffer={} prompt={} trigger={} cut={} granularity={} protect={}", keyed.full_text(),
+                     rule.window, rule.buffer, static_cast<int>(rule.prompt), static_cast<int>(rule.trigger),
+                     static_cast<int>(rule.cut), static_cast<int>(rule.granularity), rule.protection.text());
+}
+
 alloc::Needs Simulation::needs() const {
   alloc::Needs needs = scorer->needs();
   const alloc::ReplanNeeds replan = allocator->replan_needs();
@@ -229,7 +247,7 @@ std::uint32_t n_caches(alloc::Granularity granularity, const Sequence& sequence)
 }
 
 std::uint32_t Sweep::column_budget(std::uint32_t column) const {
-  if (column < n_simulations()) return simulations[column].budget;
+  if (column < n_simulations()) return simulations[column].asked;
   return configurations[ceilings[column - n_simulations()]].budget;
 }
 
@@ -270,11 +288,16 @@ bool needs_profile(const SweepRequest& request) {
 }
 
 Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::span<const double> demand) {
-  SweepBuilder builder(sequence, demand);
+  SweepBuilder builder(sequence, demand, request.solved);
   const alloc::Component family = rule_family(request.strategies);
   for (const std::uint32_t budget : without_doubles(request.budgets)) {
     for (const alloc::Strategy& strategy : request.strategies) builder.add(strategy, budget, false);
     if (request.ceiling) builder.add_ceiling(family, budget, false);
+    if (request.explain_protection) {
+      for (const alloc::Strategy& strategy : without_doubles(request.strategies)) {
+        builder.add_explanation(strategy, budget);
+      }
+    }
     if (!request.controls) continue;
     builder.add(alloc::Strategy::parse("full"), budget, true);
     builder.add_ceiling(family, budget, true);

@@ -22,7 +22,9 @@ inline constexpr std::uint32_t kRandomSeeds = 8;
 /// One run of phase 1: a strategy at a budget. The full cache has no allocator and no scorer.
 struct Simulation {
   alloc::Strategy strategy;
-  std::uint32_t budget = 0;
+  std::uint32_t budget = 0;  ///< that it runs with
+  std::uint32_t asked = 0;   ///< the configuration's, whose steps are counted; the same unless memory is matched
+  bool twin = false;         ///< chance in place of the strategy's scorer
   std::shared_ptr<const alloc::Allocator> allocator;
   std::shared_ptr<const alloc::Scorer> scorer;
   alloc::LayerPlan plan;
@@ -45,8 +47,15 @@ enum class ConfigurationKind {
   ceiling       ///< per row the top-k of the full row: no cache can do it, nothing is freed
 };
 
-/// What a configuration is for the scale on which others are placed.
-enum class ConfigurationRole { none, random, oracle, ceiling };
+/// What a configuration is for the figures of others.
+enum class ConfigurationRole {
+  none,
+  random,  ///< with oracle and ceiling: the scale on which others are placed
+  oracle,
+  ceiling,
+  random_score,  ///< another strategy's trigger, protection and allocator with a random score
+  unprotected    ///< the same without its protection
+};
 
 /// The word written to results: "destructive", or "selection" for what frees nothing (the full cache, the ceiling).
 std::string_view to_string(ConfigurationKind kind);
@@ -65,6 +74,16 @@ struct Configuration {
   bool uses_profile = false;
   std::vector<std::uint32_t> simulations;  ///< indices into Sweep; for the ceiling the one whose counts it follows
   std::uint32_t baseline = 0;              ///< configuration that memory is compared with, at the same budget
+  std::uint32_t solved_budget =
+      0;                       ///< budget that the strategy runs with; differs from `budget` when memory is matched
+  std::uint32_t explains = 0;  ///< for random_score and unprotected: the configuration whose gain they explain
+};
+
+/// A budget found by --match-memory for every strategy of that count_key().
+struct SolvedBudget {
+  std::string count_key;
+  std::uint32_t asked = 0;
+  std::uint32_t budget = 0;
 };
 
 struct SweepRequest {
@@ -72,8 +91,15 @@ struct SweepRequest {
   std::vector<std::uint32_t> budgets;       ///< average entries per KV head; doubles are dropped
   bool ceiling = false;                     ///< the ceiling was asked for by name
   bool controls = true;
-  bool clairvoyant = true;  ///< whether the oracle is among the controls (it needs queries and keys)
+  bool clairvoyant = true;           ///< whether the oracle is among the controls (it needs queries and keys)
+  bool explain_protection = false;   ///< adds random_score and unprotected for every strategy that scores entries
+  bool match_memory = false;         ///< budgets are asked memory: replay solves for the budget that realises it
+  std::vector<SolvedBudget> solved;  ///< what it found; others run with the asked budget
 };
+
+/// Strategies with equal keys hold equally many entries in every step of every trace at equal budgets: allocator and
+/// rule, and the scorer only where it decides how many.
+std::string count_key(const alloc::Strategy& strategy);
 
 /// Simulations first, ceilings after them: the columns of every evaluation.
 struct Sweep {

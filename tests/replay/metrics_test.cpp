@@ -61,7 +61,8 @@ double tolerance(const std::string& name, double value) {
 void expect_equal(const Figures& found, const NamedValues& expected, const std::string& where) {
   for (const FigureColumn& figure : figure_table()) {
     const std::string name(figure.name);
-    if (name.starts_with("place_")) continue;
+    // These compare configurations; tested apart.
+    if (name.starts_with("place_") || name == "protection_share" || name == "solved_budget") continue;
     const double value = found.*figure.value;
     const bool flat = !(found.worst_step < 0.999);  // every step is a worst step
     if (name == "retained_mass_worst_step_at" && (flat || !expected.contains(name))) continue;

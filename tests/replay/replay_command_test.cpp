@@ -165,6 +165,41 @@ TEST_F(ReplayCommand, results_hold_what_their_specification_lists) {
   }
 }
 
+TEST_F(ReplayCommand, ledger_shows_asked_and_realised_memory_in_pages) {
+  const Words words = {trace("a.h5"),
+                       "-b",
+                       "40",
+                       "-s",
+                       "uniform/rkv:buffer=16",
+                       "-s",
+                       "pyramid/rkv:buffer=16",
+                       "--page",
+                       "16",
+                       "--match-memory",
+                       "--ledger",
+                       "--ledger-csv",
+                       file("l.csv")};
+  const Outcome outcome = run(words);
+  expect_contains(outcome.out, "ledger, entries per KV head");
+  expect_contains(outcome.out, "@ N: runs with budget N");
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
+  std::istringstream ledger(contents(file("l.csv")));
+  std::string header, first;
+  std::getline(ledger, header);
+  std::getline(ledger, first);
+  EXPECT_TRUE(header.starts_with("trace,strategy,budget,layer,kv_head,solved_budget,kind,caches,page,requested,"));
+  expect_contains(first, "a.h5,uniform/rkv:buffer=16,40,,,");
+  expect_contains(first, ",destructive,kv_head,16,");
+}
+
+TEST_F(ReplayCommand, protection_is_explained_when_asked_for) {
+  const Outcome outcome = run({trace("a.h5"), "-b", "40", "-s", "uniform/rkv:buffer=16", "--explain-protection"});
+  expect_contains(outcome.out, "of the gain over chance, protection alone explains: uniform/rkv:buffer=16");
+  expect_contains(outcome.out, "random-score(uniform/rkv:buffer=16)");
+  expect_contains(outcome.out, "unprotected(uniform/rkv:buffer=16)");
+}
+
 TEST_F(ReplayCommand, manifest_is_json_with_inputs_settings_and_flags) {
   run({trace("a.h5"), trace("b.h5", 2), "-b", "32", "-s", "uniform/rkv", "-s", "pyramid/rkv:buffer=16", "--json",
        file("m.json")});
@@ -262,6 +297,8 @@ TEST_F(ReplayCommand, refuses_unknown_words_and_suggests_known_ones) {
   expect_contains(refusal<traces::UsageError>({input, "--device", "gpu"}), "gpu");
   expect_contains(refusal<kernels::DeviceUnavailable>({input, "--device", "cuda:4096"}), "CUDA");
   expect_contains(refusal<traces::UsageError>({}), "at least one trace");
+  expect_contains(refusal<traces::UsageError>({input, "--page", "0"}), "page");
+  expect_contains(refusal<traces::UsageError>({input, "--csv", "-", "--ledger-csv", "-"}), "stdout");
 }
 
 TEST_F(ReplayCommand, refuses_traces_of_different_models) {
