@@ -18,4 +18,11 @@ if [[ $# -eq 0 || " $* " == *" decode "* ]]; then
     "$VENV/bin/python" -m pip -q install torch transformers accelerate gguf >&2
   }
 fi
+if [[ $# -eq 0 || " $* " == *" replay "* ]]; then
+  if [ ! -x "$VENV/bin/python" ]; then python3 -m venv "$VENV"; fi
+  "$VENV/bin/python" -c 'import h5py, numpy' 2>/dev/null || {
+    echo "bench: installing numpy and h5py in $VENV" >&2
+    "$VENV/bin/python" -m pip -q install numpy h5py >&2
+  }
+fi
 exec python3 tests/bench/bench.py --build "$BUILD" --model "$MODEL" --venv "$VENV" "$@"
