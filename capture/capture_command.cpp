@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <system_error>
 #include <unistd.h>
@@ -34,6 +35,7 @@ struct Job {
   std::string id;
   std::vector<ChatMessage> messages;
   std::optional<std::string> continuation, answer;
+  std::uint64_t seed = 0;
   std::filesystem::path output;  ///< empty when nothing is recorded
   PromptTokens tokens;
   RunPlan plan;
@@ -65,21 +67,35 @@ void prepare_folder(const std::filesystem::path& folder) {
                                          error ? error.message() : "a file of that name exists"));
 }
 
+// "a" sampled twice writes a-s0, which may be the name of another line.
+void refuse_equal_ids(const std::vector<Job>& jobs, const std::filesystem::path& dataset) {
+  std::set<std::string> ids;
+  for (const Job& job : jobs) {
+    if (ids.insert(job.id).second) continue;
+    throw BadPrompt(fmt::format("{}: two samples would write the same file {}.h5", dataset.string(), job.id));
+  }
+}
+
 /// Reads all texts and checks all outputs, so that mistakes show before the model is loaded.
 std::vector<Job> read_jobs(const CaptureOptions& options) {
   std::vector<Job> jobs;
   if (options.dataset) {
-    for (DatasetItem& item : read_dataset(*options.dataset, options.selection)) {
-      Job& job = jobs.emplace_back();
-      job.id = item.id;
-      job.messages = std::move(item.messages);
-      job.continuation = std::move(item.continuation);
-      job.answer = std::move(item.answer);
-      if (!options.no_record) job.output = options.output / (item.id + ".h5");
+    for (const DatasetItem& item : read_dataset(*options.dataset, options.selection)) {
+      for (std::uint32_t sample = 0; sample < options.samples; ++sample) {
+        Job& job = jobs.emplace_back();
+        job.id = options.samples > 1 ? fmt::format("{}-s{}", item.id, sample) : item.id;
+        job.messages = item.messages;
+        job.continuation = item.continuation;
+        job.answer = item.answer;
+        job.seed = options.decode.sampling.seed + sample;
+        if (!options.no_record) job.output = options.output / (job.id + ".h5");
+      }
     }
+    refuse_equal_ids(jobs, *options.dataset);
     if (!options.no_record) prepare_folder(options.output);
   } else {
     Job& job = jobs.emplace_back();
+    job.seed = options.decode.sampling.seed;
     job.output = options.output;
     if (!options.no_record) traces::check_output(job.output, options.force);
     job.messages = {{"user", options.prompt ? *options.prompt : read_text_file(*options.prompt_file)}};
@@ -155,6 +171,7 @@ class Capture {
       job.tokens.ids = encode_prompt(tokenizer_, model_.tokenizer_data(), job.messages, options_.form);
       if (job.continuation) job.tokens.continuation = encode_continuation(tokenizer_, *job.continuation);
       job.plan = plan_run(job.tokens, options_.decode, model_.config().context_length);
+      job.plan.seed = job.seed;
     } catch (const ContextTooLong& error) {
       if (!options_.dataset) throw;
       throw ContextTooLong(fmt::format("prompt {}: {}", job.id, error.what()));
@@ -168,7 +185,9 @@ class Capture {
     status(fmt::format("{}{}: {} prompt tokens, up to {} more, {}", job.id.empty() ? "" : job.id + ": ",
                        model_.config().name, job.plan.n_prompt, job.plan.max_tokens, runs_on()));
     if (!options_.no_record) {
-      info = describe_trace(model_, job.tokens, options_.decode, options_.record, identity_);
+      DecodeOptions decode = options_.decode;
+      decode.sampling.seed = job.seed;
+      info = describe_trace(model_, job.tokens, decode, options_.record, identity_);
       const DiskCheck disk = check_disk(info, job.plan.positions(), traces::free_disk_bytes(job.output));
       if (!disk.fits) {
         throw traces::OutputFailed(

@@ -37,6 +37,7 @@ po::options_description describe() {
       ("limit", text(), "read at most so many lines of the dataset")                                              //
       ("skip", text(), "leave out so many lines first")                                                           //
       ("id", text(), "only the line of this id")                                                                  //
+      ("samples", text(), "outputs of each line, with seeds from --seed on (default 1)")                          //
       ("raw", "feed the text as it is, without the model's chat template")                                        //
       ("system", text(), "a system message in front of the prompt")                                               //
       ("think", "switch thinking on, where the model's template has a switch")                                    //
@@ -123,7 +124,7 @@ void read_prompt(const Reader& reader, CaptureOptions& options) {
         fmt::format("expected exactly one of -p/--prompt, -P/--prompt-file and --dataset, got {}", sources));
   }
   reader.needs("limit", "dataset");
-  for (const char* name : {"skip", "id", "continue-field"}) reader.needs(name, "dataset");
+  for (const char* name : {"skip", "id", "samples", "continue-field"}) reader.needs(name, "dataset");
   reader.conflict("continue-from", "dataset");
   reader.integer("limit", 1, std::numeric_limits<std::int32_t>::max(), options.selection.limit);
   reader.integer("skip", 0, std::numeric_limits<std::int32_t>::max(), options.selection.skip);
@@ -192,6 +193,10 @@ std::optional<CaptureOptions> parse_capture_options(std::span<const std::string>
   options.form = read_prompt_form(*values);
   read_decode(reader, options.decode);
   read_record(reader, options.record);
+  reader.integer("samples", 1, 100000, options.samples);
+  if (options.samples > 1 && options.decode.sampling.temperature <= 0) {
+    throw UsageError("option --samples needs a --temperature above 0: greedy outputs are all the same");
+  }
   if (const auto device = reader.optional_text("device")) {
     try {
       options.device = kernels::parse_device_choice(*device);

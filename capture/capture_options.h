@@ -21,6 +21,7 @@ struct CaptureOptions {
   std::optional<std::filesystem::path> prompt_file;  ///< "-" = stdin
   std::optional<std::filesystem::path> dataset;
   DatasetSelection selection;
+  std::uint32_t samples = 1;  ///< traces of each line of the dataset, with seed, seed + 1, ...
   std::optional<std::filesystem::path> continue_from;
   PromptForm form;
   DecodeOptions decode;

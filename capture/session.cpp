@@ -21,6 +21,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+SamplingOptions with_seed(SamplingOptions options, const std::optional<std::uint64_t>& seed) {
+  options.seed = seed.value_or(options.seed);
+  return options;
+}
+
 double process_cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -51,7 +56,7 @@ RunPlan plan_run(const PromptTokens& prompt, const DecodeOptions& options, std::
         fmt::format("{} prompt tokens and {} {} tokens make {} positions, but the model's context is {}", n_prompt,
                     wanted, prompt.continuation ? "continuation" : "generated", n_prompt + wanted, context_length));
   }
-  return {static_cast<std::uint32_t>(n_prompt), static_cast<std::uint32_t>(wanted), limit};
+  return {static_cast<std::uint32_t>(n_prompt), static_cast<std::uint32_t>(wanted), limit, std::nullopt};
 }
 
 /// The state of one run.
@@ -63,7 +68,7 @@ class Session::Run {
         prompt_(prompt),
         plan_(plan),
         events_(events),
-        sampler_(session.options_.sampling,
+        sampler_(with_seed(session.options_.sampling, plan.seed),
                  session.options_.ignore_eos ? session.tokenizer_.end_ids() : std::span<const std::int32_t>{}) {
     if (writer != nullptr) recorder_ = std::make_unique<Recorder>(*info, *writer, session.pool_.size());
     result_.n_prompt = plan.n_prompt;

@@ -40,6 +40,7 @@ struct PromptTokens {
 struct RunPlan {
   std::uint32_t n_prompt = 0, max_tokens = 0;
   traces::StopReason limit = traces::StopReason::token_limit;  ///< token_limit, continuation or context_full
+  std::optional<std::uint64_t> seed = std::nullopt;            ///< of sampling, in place of the session's
   std::uint32_t positions() const { return n_prompt + max_tokens; }
 };
 

@@ -104,6 +104,25 @@ TEST_F(CaptureCommand, a_dataset_with_answers_reports_accuracy) {
   EXPECT_NE(run.err.find("0 of 2 answers right: 0.000 (95 % interval 0.000 to 0.658)"), std::string::npos) << run.err;
 }
 
+TEST_F(CaptureCommand, samples_of_a_line_have_seeds_and_traces_of_their_own) {
+  const std::string dataset = write("set.jsonl", "{\"id\": \"a\", \"prompt\": \"one\"}\n");
+  const Outcome run = capture({"--dataset", dataset, "-n", "8", "--json", "--temperature", "2", "--samples", "2",
+                               "--seed", "5", "-o", path("samples")});
+  ASSERT_EQ(run.code, 0) << run.err;
+  std::vector<std::vector<std::int32_t>> ids;
+  for (const char* name : {"samples/a-s0.h5", "samples/a-s1.h5"}) {
+    const traces::TraceReader trace(path(name));
+    EXPECT_EQ(trace.info().seed, 5 + ids.size());
+    const std::uint32_t n_prompt = trace.info().n_prompt;
+    std::vector<std::int32_t>& generated = ids.emplace_back(trace.n_steps());
+    trace.token_ids(n_prompt, n_prompt + trace.n_steps(), generated);
+  }
+  EXPECT_NE(ids[0], ids[1]);
+  const Outcome greedy = capture({"--dataset", dataset, "--samples", "2", "-o", path("greedy")});
+  EXPECT_EQ(greedy.code, 2);
+  EXPECT_NE(greedy.err.find("--samples needs a --temperature"), std::string::npos) << greedy.err;
+}
+
 TEST_F(CaptureCommand, a_dataset_writes_one_trace_per_line_inside_its_folder) {
   const std::string dataset = write("set.jsonl",
                                     "{\"id\": \"../x\", \"problem\": \"one\", \"solution\": \"the end\"}\n"

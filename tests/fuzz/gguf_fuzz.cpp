@@ -4,13 +4,12 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "capture/chat_template.h"
 #include "capture/error.h"
 #include "capture/model.h"
 #include "capture/tokenizer.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace kvwave::capture {
 namespace {
@@ -37,17 +36,9 @@ void use(const std::string& path, std::string_view text) {
 }  // namespace kvwave::capture
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const int file = ::memfd_create("gguf_fuzz", 0);
-  if (file < 0) std::abort();
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t n = ::write(file, data + done, size - done);
-    if (n <= 0) std::abort();
-    done += static_cast<std::size_t>(n);
-  }
+  const kvwave::fuzz::MemoryFile file(data, size);
   // The end of the input serves as text too.
   const std::size_t tail = size < 64 ? size : 64;
-  kvwave::capture::use("/proc/self/fd/" + std::to_string(file),
-                       {reinterpret_cast<const char*>(data) + size - tail, tail});
-  ::close(file);
+  kvwave::capture::use(file.path(), {reinterpret_cast<const char*>(data) + size - tail, tail});
   return 0;
 }
