@@ -50,7 +50,6 @@ class DynamicKv final : public Allocator {
       stored.push_back(std::min(most, most_candidates(layer, input.window)));
     }
     const std::vector<std::int64_t> first = stored;
-    std::vector<double> length(n_layers);
     for (std::size_t seen = 1; seen <= n_layers; ++seen) {
       if (seen % group_ != 0 && seen != n_layers) continue;
       stage(input, base, first, seen, stored);
