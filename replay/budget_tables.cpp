@@ -8,8 +8,10 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "alloc/nearest_word.h"
 #include "replay/error.h"
 #include "replay/npy_table.h"
 #include "traces/command_line.h"
@@ -152,7 +154,8 @@ TableFormat parse_table_format(std::string_view word) {
   for (const TableFormat format : {TableFormat::duoattention, TableFormat::headkv, TableFormat::lukv}) {
     if (to_string(format) == word) return format;
   }
-  throw traces::UsageError(fmt::format("unknown table format '{:.40}'; known: duoattention, headkv, lukv", word));
+  throw traces::UsageError(fmt::format("unknown table format {}{}; known: {}", alloc::quoted(word),
+                                       alloc::suggestion(word, kWords), fmt::join(kWords, ", ")));
 }
 
 alloc::HeadTable read_budget_table(const Path& path) {
