@@ -11,7 +11,7 @@
 namespace kvwave::capture {
 namespace {
 
-// 1, 2, ... of mixing f and f / factor: f * (share / factor + 1 - share) = f / divisor.
+// What f is divided by when `share` of it is taken from f / factor and the rest from f itself.
 float mixed_divisor(double factor, double share) {
   return static_cast<float>(1 / (share / factor + 1 - share));
 }

@@ -104,6 +104,22 @@ TEST_F(ModelCommands, info_json_holds_shape_sizes_and_tokenizer) {
   EXPECT_EQ(json.at("sha256").get<std::string>().size(), 64U);
 }
 
+TEST_F(ModelCommands, a_folder_with_safetensors_is_a_model) {
+  const std::string folder = std::string(KVWAVE_TEST_DATA) + "/models/qwen3";
+  const Outcome info = run({"info", folder, "--json", "--quick"});
+  ASSERT_EQ(info.code, 0) << info.err;
+  const auto json = nlohmann::json::parse(info.out);
+  EXPECT_EQ(json.at("format"), "safetensors");
+  EXPECT_EQ(json.at("architecture"), "qwen3");
+  EXPECT_EQ(json.at("head_dim"), 16);
+  EXPECT_TRUE(json.at("tokenizer").at("problem").is_null());
+  EXPECT_EQ(run({"tokenize", "-m", folder, "-p", "Hi"}).code, 0);
+  const Outcome capture = run({"capture", "-m", folder, "-p", "Hi", "-n", "3", "-o", (folder_ / "q.h5").string()});
+  EXPECT_EQ(capture.code, 0) << capture.err;
+  EXPECT_EQ(run({"verify", (folder_ / "q.h5").string()}).code, 0);
+  expect_refusal(run({"info", (folder_ / "").string()}), 1, "no config.json in the folder");
+}
+
 TEST_F(ModelCommands, info_says_what_it_cannot_use_and_still_describes_the_rest) {
   capture::testing::GgufBuilder builder = capture::testing::build_tiny_llama();
   builder.set_string("tokenizer.ggml.pre", "tekken");
