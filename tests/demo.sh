@@ -48,7 +48,16 @@ done
 run replay demo/garden.h5 "${strategies[@]}" -b "$budgets" --profile demo/profile.json -f \
   -o demo/results.h5 --csv demo/results.csv --json demo/results.json
 
-bold "6. What is in demo/"
+if [ -x "$(dirname "$KVWAVE")/kvwave-viewer" ]; then
+  bold "6. See it: every figure as picture, CSV and JSON, drawn without a display"
+  run view demo/garden.h5 demo/results.h5 demo/profile.json -f --export demo/figures | {
+    read -r command
+    printf '%s\n%s pictures in demo/figures/. To look around yourself:\n' "$command" "$(grep -c png)"
+    printf '  %s view demo/garden.h5 demo/results.h5 demo/profile.json\n' "$KVWAVE"
+  }
+fi
+
+bold "7. What is in demo/"
 ls -l demo | awk 'NR > 1 && $NF !~ /txt$/ { printf "  %-14s %10d bytes\n", $NF, $5 }'
 cat <<'TEXT'
 

@@ -15,9 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 PROMPT = "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step."
-PARTS = ["decode", "recording", "memory", "size", "replay", "same"]
+PARTS = ["decode", "recording", "memory", "size", "replay", "same", "view"]
 
 
 class Bench:
@@ -198,6 +199,35 @@ class Bench:
             outputs.add(tuple(pathlib.Path(name).read_bytes() for name in names))
         self.row("replay with 1 and 2 threads: results.h5 and CSV", "byte-identical" if len(outputs) == 1 else "DIFFERENT",
                  "byte-identical", len(outputs) == 1)
+
+    # --- the viewer, without a display -----------------------------------------------------------------------------
+    def view(self):
+        if not (self.build / "kvwave-viewer").exists():
+            self.note("no viewer in this build: part view is left out")
+            return
+        long = self.path("long.h5")
+        self.note("writing a trace of 16,384 steps x 32 layers x 32 q_heads")
+        subprocess.run([str(self.build / "tests/bench/make_long_trace"), "-o", long, "--levels", "tokens,stats"], check=True)
+        frames = [json.loads(self.run("view", long, "--measure", "--frames", 200, "--size", "1600x1000"))
+                  for _ in range(min(3, self.rounds))]
+        median = {key: statistics.median(f[key] for f in frames) for key in ("first_frame_ms", "median_ms", "peak_mb")}
+        # A GPU is expected to be four times as fast as the CPU's rasteriser.
+        target = 33 if "llvmpipe" in frames[0]["renderer"] else 8
+        where = f"16,384 steps, 1600 x 1000, {frames[0]['renderer']}"
+        self.row(f"viewer: first useful frame, {where}", f"{median['first_frame_ms']:.0f} ms", "1000 ms",
+                 median["first_frame_ms"] < 1000)
+        self.row("viewer: memory with that trace and all panels", f"{median['peak_mb']:.0f} MB", "500 MB",
+                 median["peak_mb"] < 500)
+        self.row("viewer: frame while scrubbing, all panels, median", f"{median['median_ms']:.1f} ms", f"{target} ms",
+                 median["median_ms"] < target)
+        demo = [pathlib.Path("demo", name) for name in ("garden.h5", "results.h5")]
+        if not all(path.exists() for path in demo):
+            self.note("no demo/ here (./run demo makes it): the export is not measured")
+            return
+        begin = time.monotonic()
+        self.run("view", *demo, "--export", self.path("figures"))
+        seconds = time.monotonic() - begin
+        self.row("viewer: export of all figures of the demo", f"{seconds:.1f} s", "10 s", seconds < 10)
 
 
 def processor():

@@ -195,9 +195,9 @@ int run_measure(const Arguments& args, Session& session, WindowOptions options) 
   const FrameTimes times = run_headless(session, options);
   fmt::print(
       "{{\"renderer\": \"{}\", \"width\": {}, \"height\": {}, \"frames\": {}, \"first_frame_ms\": {:.1f}, "
-      "\"median_ms\": {:.2f}, \"slowest_tenth_ms\": {:.2f}}}\n",
+      "\"median_ms\": {:.2f}, \"slowest_tenth_ms\": {:.2f}, \"peak_mb\": {:.0f}}}\n",
       times.renderer, options.width, options.height, options.frames, times.first_ms, times.median_ms,
-      times.slowest_tenth_ms);
+      times.slowest_tenth_ms, times.peak_mb);
   return traces::kComplete;
 }
 
@@ -223,7 +223,7 @@ int view_command(std::span<const std::string> args) {
   for (const std::string& file : window.files) session.open(file);
   if (given.has("measure")) return run_measure(given, session, window);
   if (given.has("export") || !window.files.empty()) {
-    session.wait();
+    given.has("export") ? session.wait() : session.wait_opened();
     fail_on_messages(session);
     set_view(given, session);
   }

@@ -7,6 +7,7 @@
 #include <imgui_impl_glfw.h>
 #include <imgui_impl_opengl3.h>
 #include <memory>
+#include <sys/resource.h>
 
 #include "viewer/app/export.h"
 #include "viewer/app/gui_context.h"
@@ -183,6 +184,9 @@ FrameTimes run_headless(Session& session, const WindowOptions& options) {
     frames.push_back(milliseconds_since(frame));
   }
   std::sort(frames.begin(), frames.end());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  times.peak_mb = static_cast<double>(usage.ru_maxrss) / 1024;
   times.median_ms = frames[frames.size() / 2];
   times.slowest_tenth_ms = frames[frames.size() * 9 / 10];
   return times;

@@ -24,6 +24,7 @@ void run_window(Session& session, const WindowOptions& options);
 struct FrameTimes {
   double first_ms = 0;  ///< from the call until the first frame with a trace in it was drawn
   double median_ms = 0, slowest_tenth_ms = 0;
+  double peak_mb = 0;  ///< most memory that the process held
   std::string renderer;
 };
 FrameTimes run_headless(Session& session, const WindowOptions& options);

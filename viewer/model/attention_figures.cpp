@@ -79,6 +79,7 @@ Figure attention_row_figure(const FigureInputs& in) {
   }
   const double highest = *std::max_element(row.begin(), row.end());
   figure.y.high = std::min(1.0, std::pow(10.0, std::ceil(std::log10(std::max(highest, kLeastProb * 10)))));
+  figure.y.high *= 1.3;  // room for the head of the highest stem
   if (!lost.x.empty()) figure.series.push_back(std::move(lost));
   figure.series.push_back(std::move(kept));
   if (rows.exact()) {

@@ -180,7 +180,7 @@ void Session::match_results() {
   choose_configurations(results_->cache->reader(), view_.selection);
   ++generation_;
   clamp(view_);
-  if (trace.growing || trace.file_bytes > kMostHashedBytes) return;
+  if (traces_.front().source->one_reader() || trace.file_bytes > kMostHashedBytes) return;
   // Same name and sizes are no proof; the content hash is. It reads the whole file, hence a thread of its own.
   const std::string expected = results_->cache->reader().traces()[results_->trace].content_sha256;
   verifier_->submit("hash", [mailbox = mailbox_, path = trace.path, expected, file](const Cancel&) {
@@ -203,9 +203,10 @@ void Session::match_results() {
 
 void Session::load_tokens() {
   if (!has_trace() || !trace().info.levels.tokens) return;
-  worker(Lane::slow).submit("tokens", [mailbox = mailbox_, source = traces_.front().source](const Cancel&) {
+  const Lane lane = lane_for(Lane::slow);
+  worker(lane).submit("tokens", [mailbox = mailbox_, source = traces_.front().source, lane](const Cancel&) {
     try {
-      const auto& reader = source->reader(Lane::slow);
+      const auto& reader = source->reader(lane);
       auto tokens = std::make_shared<const TraceTokens>(read_tokens(reader, source->snapshot()->n_positions));
       mailbox->post([source, tokens](Session& s) {
         if (!s.traces_.empty() && s.traces_.front().source == source) s.traces_.front().tokens = tokens;
@@ -221,9 +222,9 @@ void Session::poll() {
 }
 
 void Session::follow(std::chrono::steady_clock::time_point now) {
-  if (!has_trace() || !trace().growing || now - last_follow_ < kFollowEvery || !worker(Lane::slow).idle()) return;
+  if (!has_trace() || !trace().growing || now - last_follow_ < kFollowEvery || !worker(Lane::quick).idle()) return;
   last_follow_ = now;
-  worker(Lane::slow).submit("follow", [mailbox = mailbox_, source = traces_.front().source](const Cancel&) {
+  worker(Lane::quick).submit("follow", [mailbox = mailbox_, source = traces_.front().source](const Cancel&) {
     try {
       if (!source->follow()) return;
       mailbox->post([source](Session& s) {
@@ -245,6 +246,11 @@ bool Session::busy() const {
 
 bool Session::worker_idle() const {
   return std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->idle(); }) && verifier_->idle();
+}
+
+void Session::wait_opened() {
+  worker(Lane::quick).wait_idle();
+  poll();
 }
 
 void Session::wait() {
@@ -296,6 +302,10 @@ bool Session::redo() {
   return next.has_value();
 }
 
+Lane Session::lane_for(Lane wanted) const {
+  return has_trace() && traces_.front().source->one_reader() ? Lane::quick : wanted;
+}
+
 FigureInputs Session::inputs(Lane lane) {
   FigureInputs in;
   in.view = view_;
@@ -316,29 +326,29 @@ const FigureSlot& Session::figure(std::string_view name) {
   if (slot.asked == key) return slot.shown;
   slot.asked = key;
   slot.shown.pending = true;
-  worker(entry->lane)
-      .submit(std::string(name), [mailbox = mailbox_, entry, key, in = inputs(entry->lane)](const Cancel& cancel) {
-        FigureInputs with_cancel = in;
-        with_cancel.cancel = cancel;
-        std::shared_ptr<const Figure> figure;
-        std::string error;
-        try {
-          figure = std::make_shared<const Figure>(entry->build(with_cancel));
-        } catch (const Cancelled&) {
-          return;
-        } catch (const std::exception& failed) {
-          error = failed.what();
-        }
-        mailbox->post([entry, key, figure, error](Session& s) {
-          const auto found = s.slots_.find(entry->name);
-          if (found == s.slots_.end()) return;
-          FigureSlot& shown = found->second.shown;
-          shown.figure = figure;
-          shown.error = error;
-          shown.pending = found->second.asked != key;
-          ++shown.version;
-        });
-      });
+  const Lane lane = lane_for(entry->lane);
+  worker(lane).submit(std::string(name), [mailbox = mailbox_, entry, key, in = inputs(lane)](const Cancel& cancel) {
+    FigureInputs with_cancel = in;
+    with_cancel.cancel = cancel;
+    std::shared_ptr<const Figure> figure;
+    std::string error;
+    try {
+      figure = std::make_shared<const Figure>(entry->build(with_cancel));
+    } catch (const Cancelled&) {
+      return;
+    } catch (const std::exception& failed) {
+      error = failed.what();
+    }
+    mailbox->post([entry, key, figure, error](Session& s) {
+      const auto found = s.slots_.find(entry->name);
+      if (found == s.slots_.end()) return;
+      FigureSlot& shown = found->second.shown;
+      shown.figure = figure;
+      shown.error = error;
+      shown.pending = found->second.asked != key;
+      ++shown.version;
+    });
+  });
   return slot.shown;
 }
 
@@ -371,7 +381,8 @@ std::shared_ptr<const NeedIndex> Session::needs() {
   if (needs_asked_ != key) {
     needs_asked_ = key;
     needs_.reset();
-    worker(Lane::slow).submit("needs", [mailbox = mailbox_, key, in = inputs(Lane::slow)](const Cancel& cancel) {
+    const Lane lane = lane_for(Lane::slow);
+    worker(lane).submit("needs", [mailbox = mailbox_, key, in = inputs(lane)](const Cancel& cancel) {
       FigureInputs with_cancel = in;
       with_cancel.cancel = cancel;
       try {

@@ -42,6 +42,8 @@ class Session {
   void poll();
   /// Looks for new rows of growing traces, at most every 0.5 s.
   void follow(std::chrono::steady_clock::time_point now);
+  /// Blocks until what was asked for is open or refused; whether results belong to the trace may still be checked.
+  void wait_opened();
   /// Blocks until nothing is under way (export, tests).
   void wait();
   bool busy() const;
@@ -92,6 +94,7 @@ class Session {
   void clamp(ViewState& view) const;
   bool worker_idle() const;
   FigureInputs inputs(Lane lane);
+  Lane lane_for(Lane wanted) const;
   Worker& worker(Lane lane) { return *workers_[static_cast<std::size_t>(lane)]; }
   void say(std::string message) { messages_.push_back(std::move(message)); }
 

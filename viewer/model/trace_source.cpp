@@ -16,6 +16,7 @@ std::unique_ptr<traces::TraceReader>& of(std::array<std::unique_ptr<traces::Trac
 TraceSource::TraceSource(const std::filesystem::path& path) : path_(path) {
   auto opened = std::make_unique<traces::TraceReader>(path);
   snapshot_ = read(*opened, nullptr);
+  one_reader_ = snapshot_->growing;
   of(readers_, Lane::quick) = std::move(opened);
 }
 
@@ -25,7 +26,7 @@ std::shared_ptr<const TraceSnapshot> TraceSource::snapshot() const {
 }
 
 const traces::TraceReader& TraceSource::reader(Lane lane) {
-  std::unique_ptr<traces::TraceReader>& reader = of(readers_, lane);
+  std::unique_ptr<traces::TraceReader>& reader = of(readers_, one_reader_ ? Lane::quick : lane);
   if (!reader) reader = std::make_unique<traces::TraceReader>(path_);
   if (reader->n_positions() < snapshot()->n_positions) reader->refresh();
   return *reader;
@@ -34,8 +35,7 @@ const traces::TraceReader& TraceSource::reader(Lane lane) {
 bool TraceSource::follow() {
   const std::shared_ptr<const TraceSnapshot> before = snapshot();
   if (!before->growing) return false;
-  std::unique_ptr<traces::TraceReader>& reader = of(readers_, Lane::slow);
-  if (!reader) reader = std::make_unique<traces::TraceReader>(path_);
+  std::unique_ptr<traces::TraceReader>& reader = of(readers_, Lane::quick);
   const bool more = reader->refresh() || reader->n_positions() != before->n_positions;
   if (!more && reader->status().complete == before->status.complete) return false;
   std::shared_ptr<const TraceSnapshot> now = read(*reader, before.get());

@@ -52,15 +52,19 @@ class TraceSource {
   explicit TraceSource(const std::filesystem::path& path);
 
   std::shared_ptr<const TraceSnapshot> snapshot() const;
+  /// True for a trace that was growing when it was opened: HDF5 shares its state between two readers of one process, so
+  /// a file that changes has one reader, and everything that reads it must run on the quick lane.
+  bool one_reader() const { return one_reader_; }
   /// Reader of a lane; only that lane's thread may use it. Throws traces::Error.
   const traces::TraceReader& reader(Lane lane);
-  /// Looks for new rows of a growing trace, on the slow lane's thread; true when there are some or the state changed.
+  /// Looks for new rows of a growing trace, on the quick lane's thread; true when there are some or the state changed.
   bool follow();
 
  private:
   std::shared_ptr<const TraceSnapshot> read(const traces::TraceReader& reader, const TraceSnapshot* before) const;
 
   std::filesystem::path path_;
+  bool one_reader_ = false;
   mutable std::mutex mutex_;
   std::shared_ptr<const TraceSnapshot> snapshot_;
   std::array<std::unique_ptr<traces::TraceReader>, kLanes> readers_;

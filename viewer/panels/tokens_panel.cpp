@@ -276,11 +276,12 @@ void draw_tokens(Ui& ui, ImVec2 size) {
     const auto map = ui.session.evictions(false);
     const std::uint32_t lines = n > 0 ? layout.boxes[n - 1].line + 1 : 0;
     // The newest token stays in sight when the cursor moves; a picture ends with it, on a whole line.
-    if (n > 0 && (ui.exporting || ui.text.shown != n)) {
+    if (n > 0 && (ui.exporting || ui.text.shown != n || ui.text.height != ImGui::GetWindowHeight())) {
       ImGui::SetScrollY(
           std::max(0.0F, std::ceil((static_cast<float>(lines) * line - ImGui::GetWindowHeight()) / line) * line));
     }
     ui.text.shown = n;
+    ui.text.height = ImGui::GetWindowHeight();
     if (ui.scroll_to && *ui.scroll_to < layout.boxes.size()) {
       ImGui::SetScrollY(
           std::max(0.0F, static_cast<float>(layout.boxes[*ui.scroll_to].line) * line - ImGui::GetWindowHeight() / 2));

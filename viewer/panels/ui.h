@@ -40,7 +40,7 @@ struct PanelTabs {
 /// The text laid out for one width and size.
 struct LaidOutText {
   std::shared_ptr<const TraceTokens> of;
-  float width = 0, size = 0;
+  float width = 0, size = 0, height = 0;
   std::uint32_t shown = 0;  ///< tokens drawn in the last frame
   TokenLayout layout;
 };
