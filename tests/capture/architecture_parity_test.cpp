@@ -10,7 +10,9 @@
 
 #include <gtest/gtest.h>
 
+#include "capture/cuda_sequence.h"
 #include "capture/decoder.h"
+#include "capture/error.h"
 #include "capture/model.h"
 #include "tests/capture/fixture.h"
 #include "tests/capture/recording_tap.h"
@@ -125,6 +127,12 @@ INSTANTIATE_TEST_SUITE_P(EveryModel, ArchitectureParity,
                          [](const auto& each) {
                            return each.param.architecture + (each.param.folder ? "_safetensors" : "_gguf");
                          });
+
+// The device kernels rotate without a factor: such a model is refused by name, not decoded wrongly.
+TEST(CudaModel, rope_scaling_with_an_attention_factor_is_refused) {
+  EXPECT_THROW(decoder_model(Model::load(path_of({"qwen2", true}))), UnsupportedModel);
+  EXPECT_NO_THROW(decoder_model(Model::load(path_of({"llama", true}))));
+}
 
 // The file kind changes neither the numbers nor, but for their order within a head, q and k: so the statistics that a
 // trace holds are the same up to the last bits of a row.
