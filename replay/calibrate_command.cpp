@@ -11,7 +11,9 @@
 #include "alloc/strategy.h"
 #include "replay/calibrate.h"
 #include "replay/commands.h"
+#include "replay/compare_waves.h"
 #include "replay/profile_export.h"
+#include "replay/trace_list.h"
 #include "replay/wave_plot.h"
 #include "traces/command_line.h"
 #include "traces/command_options.h"
@@ -22,11 +24,14 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: kvwave calibrate TRACE... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export FORMAT:FILE]...\n"
+    "usage: kvwave calibrate TRACE|FOLDER|@LIST... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export "
+    "FORMAT:FILE]...\n"
     "                        [--over-heads mean|median|max|group-max]\n"
+    "       kvwave calibrate --compare TRACE... --with TRACE... [--with TRACE...]\n"
     "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
 constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
 constexpr std::size_t kBarColumns = 32;
+constexpr std::int64_t kLargestSeed = std::int64_t{1} << 53U;
 
 // Share of repeated 8-grams of the generated tokens; nothing without level tokens.
 std::optional<double> loop_share(const traces::TraceReader& trace) {
@@ -86,10 +91,14 @@ int calibrate_command(std::span<const std::string> args) {
       "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128")(
       "over-heads", po::value<std::string>(), "query heads of a layer: mean (default), median, max or group-max")(
       "export", po::value<std::vector<std::string>>(),
-      "layer budgets as a table of another project: duoattention:FILE, headkv:FILE or lukv:FILE; repeats");
-  const auto values = traces::parse_options(kUsage, options, "trace", args);
+      "layer budgets as a table of another project: duoattention:FILE, headkv:FILE or lukv:FILE; repeats")(
+      "compare", po::value<std::string>(), "traces of one data set: distances of waves instead of a profile")(
+      "with", po::value<std::string>(), "traces of a data set to compare with; repeats")(
+      "seed", po::value<std::string>(), "of the intervals of --compare; default 1");
+  const auto [sets, rest] = split_sets(args);
+  const auto values = traces::parse_options(kUsage, options, "trace", rest);
   if (!values) return traces::kComplete;
-  if (!values->contains("trace")) throw traces::UsageError("calibrate needs at least one trace");
+  if (!values->contains("trace") && sets.empty()) throw traces::UsageError("calibrate needs at least one trace");
   const double rho =
       values->contains("rho") ? traces::parse_real("rho", (*values)["rho"].as<std::string>(), 0, 1) : kDefaultRhoOfWave;
   const auto budget = values->contains("budget")
@@ -102,6 +111,15 @@ int calibrate_command(std::span<const std::string> args) {
     if (!parse_head_average(word, over_heads)) {
       throw traces::UsageError(fmt::format("--over-heads {}: expected mean, median, max or group-max", word));
     }
+  }
+  if (!sets.empty()) {
+    if (values->contains("trace"))
+      throw traces::UsageError("--compare and --with name all traces; no others are taken");
+    if (values->contains("output")) throw traces::UsageError("--compare writes no profile; leave out --output");
+    const std::string seed = values->contains("seed") ? (*values)["seed"].as<std::string>() : "1";
+    compare_sets(sets, rho, over_heads,
+                 static_cast<std::uint64_t>(traces::parse_integer("seed", seed, 0, kLargestSeed)));
+    return traces::kComplete;
   }
   const std::string output = values->contains("output") ? (*values)["output"].as<std::string>() : "";
   const bool force = values->contains("force");
@@ -116,7 +134,9 @@ int calibrate_command(std::span<const std::string> args) {
   }
 
   std::vector<traces::TraceReader> readers;
-  for (const std::string& path : (*values)["trace"].as<std::vector<std::string>>()) readers.emplace_back(path);
+  for (const std::string& path : list_traces((*values)["trace"].as<std::vector<std::string>>(), "")) {
+    readers.emplace_back(path);
+  }
   std::vector<const traces::TraceReader*> pointers;
   for (const auto& reader : readers) pointers.push_back(&reader);
   const Profile profile = calibrate(pointers, rho, over_heads);
