@@ -1,8 +1,6 @@
 // Distances of waves within and between data sets, and the command that prints them.
 #include "replay/wave_comparison.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -12,7 +10,6 @@
 #include "replay/error.h"
 #include "tests/replay/synthetic_trace.h"
 #include "traces/command_line.h"
-#include "traces/reader.h"
 
 namespace kvwave::replay {
 namespace {
@@ -68,28 +65,6 @@ TEST(SplitSets, takes_words_up_to_the_next_option) {
   EXPECT_THROW(split_sets(Words{"--with", "c"}), traces::UsageError);
   EXPECT_THROW(split_sets(Words{"--compare", "c"}), traces::UsageError);
   EXPECT_THROW(split_sets(Words{"--compare", "a", "--with"}), traces::UsageError);
-}
-
-TEST(PooledWave, means_medians_and_maxima_are_of_the_recorded_demands) {
-  const TemporaryFolder folder;
-  const SyntheticOptions options;
-  write_synthetic(folder / "t.h5", options);
-  const traces::TraceReader reader(folder / "t.h5");
-  std::vector<std::uint32_t> rows(60 * 3 * 4 * reader.info().rho.size());
-  reader.demand(20, 80, rows);
-  const std::size_t n_rho = reader.info().rho.size(), at = rho_index(reader, 0.93);
-  double largest = 0, group = 0;
-  for (std::size_t step = 0; step < 60; ++step) {
-    std::array<double, 4> heads{};
-    for (std::size_t h = 0; h < 4; ++h) heads[h] = rows[(step * 3 * 4 + h) * n_rho + at];  // layer 0
-    for (const double head : heads) largest = std::max(largest, head);
-    group += (std::max(heads[0], heads[1]) + std::max(heads[2], heads[3])) / 2 / 60;
-  }
-  using Pool = WavePooling;
-  EXPECT_EQ(trace_wave(reader, 0.93, {Pool::Heads::max, Pool::Steps::max}).demand[0], largest);
-  EXPECT_NEAR(trace_wave(reader, 0.93, {Pool::Heads::group_max, Pool::Steps::mean}).demand[0], group, 1e-9);
-  const double mean = trace_wave(reader, 0.93).demand[0];
-  EXPECT_NEAR(trace_wave(reader, 0.93, {Pool::Heads::mean, Pool::Steps::median}).demand[0], mean, mean / 2);
 }
 
 TEST(CalibrateCommand, compares_sets_and_refuses_a_trace_in_both) {
