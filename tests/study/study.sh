@@ -36,7 +36,7 @@ replay readings "$WORK/profile.json" -b 128 --no-controls --baseline reasonalloc
   -s "reasonalloc:surplus=leave/rkv" -s "reasonalloc:ties=cut/rkv" -s "reasonalloc:head_hi=2/rkv" \
   -s "reasonalloc:gamma=[0.25,1]/rkv" -s "reasonalloc:beta=[0.25,1]/rkv" -s "reasonalloc:mu=[0.1,0.5]/rkv" \
   -s "reasonalloc-dynamic/rkv" -s "reasonalloc-dynamic:unbias=0/rkv" -s "reasonalloc-dynamic:smooth=0.5/rkv" \
-  -s "reasonalloc-dynamic:start=profile/rkv"
+  -s "reasonalloc-dynamic:start=profile/rkv" -s "reasonalloc/rkv:sign=plus"
 for rho in 0.8 0.99; do
   calibrate "profile-rho$rho" --rho "$rho"
   replay "readings-rho$rho" "$WORK/profile-rho$rho.json" -b 128 --no-controls --baseline uniform/rkv \
