@@ -122,11 +122,14 @@ TEST_F(ReplayOnDevice, replays_without_error_and_recall) {
 
 TEST_F(ReplayOnDevice, several_traces_one_after_the_other_give_what_each_gives_alone) {
   const TemporaryFolder folder;
-  const SweepRequest request = request_of({"uniform/rkv:buffer=16"}, {20});
+  SweepRequest request = request_of({"uniform/rkv:buffer=16"}, {20});
+  request.controls = false;
   std::vector<std::unique_ptr<TraceReplay>> alone;
   for (const std::uint64_t seed : {7U, 8U}) {
     const auto path = folder / (std::to_string(seed) + ".h5");
-    write_synthetic(path, small_trace(seed));
+    SyntheticOptions options = small_trace(seed);
+    options.n_positions = 64;
+    write_synthetic(path, options);
     alone.push_back(replay_on(0, path, request, {}));
   }
   for (const std::size_t i : {0U, 1U, 0U}) {  // each reads its next layer while one is worked on
