@@ -104,10 +104,11 @@ void run_window(Session& session, const WindowOptions& options) {
   const std::filesystem::path folder = settings_folder();
   Settings settings = read_settings(folder);
   if (options.theme) settings.theme = *options.theme;
+  // Before the context, which writes the layout there when it ends.
+  const std::string layout = folder.empty() ? "" : (folder / "layout.ini").string();
   const GlfwWindow window(options.width, options.height);
   float scale = display_scale(window.get());
   GuiContext gui(settings.theme, scale);
-  const std::string layout = folder.empty() ? "" : (folder / "layout.ini").string();
   if (!layout.empty()) ImGui::GetIO().IniFilename = layout.c_str();
   if (!layout.empty()) write_settings(folder, settings);  // makes the folder that the layout is saved in
   Workbench workbench(session);

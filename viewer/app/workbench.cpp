@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <imgui_internal.h>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -69,7 +70,9 @@ void Workbench::open_files(const std::vector<std::string>& paths) {
 
 void Workbench::remember(const std::string& path) {
   constexpr std::size_t kMost = 10;
-  const std::string one = path;  // may be an element of the list
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  const std::string one = error ? path : absolute.string();
   std::erase(recent, one);
   recent.insert(recent.begin(), one);
   if (recent.size() > kMost) recent.resize(kMost);

@@ -142,7 +142,7 @@ void draw_series(Ui& ui, const Series& series, const Axis& y) {
     case Mark::steps:
       return draw_steps(series, spec, ui.scale);
     case Mark::band:
-      spec.FillAlpha = 0.16F;
+      spec.FillAlpha = 0.4F;  // ImPlot applies it twice: 0.16 on screen
       spec.LineColor = spec.MarkerLineColor = ImVec4(0, 0, 0, 0);
       ImPlot::PlotShaded(series.name.c_str(), series.x.data(), series.low.data(), series.high.data(), count(series.x),
                          spec);
