@@ -151,12 +151,12 @@ def main():
     ids = [i.split("/")[-1] if "/" not in i else i for i in used["used"]]
     page = [f"# Study: {name}", "", f"    {command}", "",
             f"Written by `tests/study` with {version.strip()}; numbers below are in `{name}.csv` too.", "",
-            f"Traces: {traces}. Profile from 4 of them, evaluation on the other 12; the trace is the unit. Intervals: 95 % "
+            f"Traces: {traces}. Profile from 4 of them, evaluation on the other {len(ids) - 4}; the trace is the unit. Intervals: 95 % "
             "bootstrap over traces; tests: paired sign flips, corrected by Holm over the strategies of a budget. Open-loop "
             "replay: the model never reacted to an eviction, and no figure here is an accuracy.", "",
             f"Calibrated on: {', '.join(ids[:4])}. Evaluated on: {', '.join(ids[4:])}."]
     if used["passed_over"]:
-        page.append(f"Passed over, since they looped within 320 tokens: {', '.join(used['passed_over'])}.")
+        page.append(f"Passed over, since they ended or looped within 320 tokens: {', '.join(used['passed_over'])}.")
     page += ["", "## What holds for this model, and what does not", ""]
     page += plain_words(table, order, budgets)
     page += ["", "'Higher' and 'lower' stand only where interval and corrected test both say so. Strategies whose entries "
@@ -165,10 +165,11 @@ def main():
         n = {row["n"] for key in order if key[0] == budget for row in [table[key][MASS]]}
         page += [f"## {budget} entries per KV head ({', '.join(sorted(n))} traces), baseline `uniform/rkv`", ""]
         page += comparison_table(table, order, budget) + [""]
-    page += ["## What the paper leaves open: one reading changed at a time, 128 entries per KV head", ""]
-    page += readings_table(work) + [""]
-    page += ["## How the wave is formed: other rho, other pooling of demand, 128 entries per KV head", ""]
-    page += profiles_table(work)
+    if (work / "readings.csv").exists():
+        page += ["## What the paper leaves open: one reading changed at a time, 128 entries per KV head", ""]
+        page += readings_table(work) + [""]
+        page += ["## How the wave is formed: other rho, other pooling of demand, 128 entries per KV head", ""]
+        page += profiles_table(work)
     (out / f"{name}.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     write_csv(work, out / f"{name}.csv")
 
