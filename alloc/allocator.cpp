@@ -125,16 +125,4 @@ void check_layer_budget(const HeadPlanInput& input, std::size_t n_kv_heads) {
   }
 }
 
-std::vector<std::uint32_t> select_top(std::span<const float> score, std::uint32_t k) {
-  std::vector<std::uint32_t> slot(score.size());
-  std::iota(slot.begin(), slot.end(), 0U);
-  const auto better = [&](std::uint32_t a, std::uint32_t b) {
-    return score[a] != score[b] ? score[a] > score[b] : a < b;
-  };
-  if (k < slot.size()) std::nth_element(slot.begin(), slot.begin() + k, slot.end(), better);
-  slot.resize(k);
-  std::sort(slot.begin(), slot.end(), better);
-  return slot;
-}
-
 }  // namespace kvwave::alloc

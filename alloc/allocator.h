@@ -14,6 +14,8 @@
 #include <span>
 #include <vector>
 
+#include "alloc/select_top.h"
+
 namespace kvwave::alloc {
 
 /// The budget of a KV head that never drops anything (DuoAttention's full heads).
@@ -80,6 +82,7 @@ struct ReplanNeeds {
   bool scores = false;       ///< LayerState::scores
   bool future_mass = false;  ///< LayerState::future_mass
   bool dispersion = false;   ///< LayerState::entropy and variance
+  bool once = false;         ///< the first replan settles the layer budgets: no other follows
   double demand_rho = 0;     ///< LayerState::demand at this rho; 0 = not needed
 };
 
@@ -151,8 +154,5 @@ std::int64_t unused_entries(const LayerReplanInput& input, std::span<const std::
 void check_budget(const LayerPlanInput& input);
 /// Throws BadBudget unless layer_budget holds window + 1 entries per KV head.
 void check_layer_budget(const HeadPlanInput& input, std::size_t n_kv_heads);
-
-/// Slots of the `k` largest scores, best first, ties to the lower slot; k <= score.size().
-std::vector<std::uint32_t> select_top(std::span<const float> score, std::uint32_t k);
 
 }  // namespace kvwave::alloc

@@ -62,6 +62,7 @@ class Cake final : public Allocator {
   ReplanNeeds replan_needs() const override {
     ReplanNeeds needs;
     needs.dispersion = true;
+    needs.once = !every_;
     return needs;
   }
   LayerPlan layer_plan(const LayerPlanInput& input) const override { return uniform_->layer_plan(input); }

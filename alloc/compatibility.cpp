@@ -42,6 +42,16 @@ std::string incompatibility(const Component& allocator, const Component& scorer)
     return fmt::format("{} compares scores of KV heads and streaming scores positions alone, the same in every head",
                        allocator.name);
   }
+  const std::unique_ptr<Scorer> what = make_scorer(scorer);
+  if (what->selects() && (where->replans_layers() || where->needs_scores() || where->needs_future_mass())) {
+    return fmt::format("{} shares budget by what happens at refreshes and {} chooses pages anew in every step",
+                       allocator.name, scorer.name);
+  }
+  const bool per_head = where->needs_scores() || where->needs_future_mass() || where->needs_table();
+  if (what->rule().granularity == Granularity::layer && (per_head || where->replans_layers())) {
+    return fmt::format("{} gives budget to KV heads and {} keeps one set of positions for all heads of a layer",
+                       allocator.name, scorer.name);
+  }
   const bool weighs_mass = allocator.name == "adakv" && allocator.word("normalize") == "on";
   if (weighs_mass && can_be_negative(scorer.name)) {
     return fmt::format("adakv:normalize=on weighs heads by shares of their scores' sum, and scores of {} are negative",

@@ -43,5 +43,12 @@ ScorerEntry expected_attention_entry();
 ScorerEntry random_entry();
 ScorerEntry streaming_entry();
 ScorerEntry oracle_entry();
+ScorerEntry h2o_entry();
+ScorerEntry tova_entry();
+ScorerEntry scissorhands_entry();
+ScorerEntry lazyeviction_entry();
+ScorerEntry cake_scorer_entry();
+ScorerEntry quest_entry();
+ScorerEntry lru_entry();
 
 }  // namespace kvwave::alloc

@@ -36,6 +36,7 @@ class DynamicKv final : public Allocator {
   ReplanNeeds replan_needs() const override {
     ReplanNeeds needs;
     needs.scores = true;
+    needs.once = !every_;
     return needs;
   }
   LayerPlan layer_plan(const LayerPlanInput& input) const override { return uniform_->layer_plan(input); }

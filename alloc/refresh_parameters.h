@@ -16,6 +16,12 @@ std::vector<ParameterSpec> refresh_parameters(bool with_order);
 /// The rule those parameters describe. Without `order` the slots stay in position order.
 RefreshRule refresh_rule(const Component& component);
 
+/// `prompt` and `protect`, of scorers with triggers of their own; `heads` where a query head may have its own cache.
+std::vector<ParameterSpec> step_parameters(bool with_heads);
+
+/// The rule those parameters describe: no window, slots in position order, a cut in every step.
+RefreshRule step_rule(const Component& component);
+
 /// `own` followed by `shared`.
 std::vector<ParameterSpec> joined(std::vector<ParameterSpec> own, const std::vector<ParameterSpec>& shared);
 

@@ -31,9 +31,10 @@ const std::vector<AllocatorEntry>& allocators() {
 
 const std::vector<ScorerEntry>& scorers() {
   static const std::vector<ScorerEntry> entries = {
-      rkv_entry(),       snapkv_entry(), snapkv_prefill_entry(),     keydiff_entry(),
-      knorm_entry(),     lagkv_entry(),  expected_attention_entry(), random_entry(),
-      streaming_entry(), oracle_entry(),
+      rkv_entry(),          snapkv_entry(),      snapkv_prefill_entry(), h2o_entry(),   tova_entry(),
+      scissorhands_entry(), keydiff_entry(),     knorm_entry(),          lagkv_entry(), expected_attention_entry(),
+      lazyeviction_entry(), cake_scorer_entry(), quest_entry(),          lru_entry(),   random_entry(),
+      streaming_entry(),    oracle_entry(),
   };
   return entries;
 }

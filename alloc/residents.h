@@ -27,6 +27,8 @@ struct Needs {
   bool rope = false;                                   ///< Residents::rope
   std::uint32_t window_rows = 0;  ///< Residents::window_rows of that many newest queries (fewer at the start)
 
+  bool window_rows_after_prompt_only = false;  ///< they are formed for the cut after the prompt alone
+
   bool rows = false;              ///< the scorer's state observes the row of every decode step
   std::uint32_t prompt_rows = 0;  ///< and before them those of that many newest prompt positions, oldest first
   RowReduction reduction = RowReduction::sum;  ///< over the query heads of one cache

@@ -78,12 +78,14 @@ void head_statistics(const StatisticsRequest& request, const StatisticsSource& s
   if (needs.keys) out.keys = tensors.key_rows(heads.kv_head, n_seen);
   if (needs.values) out.values = tensors.value_rows(heads.kv_head, n_seen);
   if (needs.queries) out.queries = tensors.query_rows(heads.first_q_head, heads.n_q_heads, n_seen);
-  if (needs.importance || needs.window_rows > 0) {
+  const bool after_prompt = n_seen == tensors.sequence().n_prompt;
+  const bool wants_window = needs.window_rows > 0 && (after_prompt || !needs.window_rows_after_prompt_only);
+  if (needs.importance || wants_window) {
     scratch.keys.gather(tensors.keys(heads.kv_head), tensors.sequence().head_dim, request.slots);
   }
   if (needs.importance) add_importance(request, tensors, heads, n_candidates, out, scratch);
   if (needs.redundancy) add_redundancy(request, tensors, heads, n_candidates, out, scratch);
-  if (needs.window_rows > 0) {
+  if (wants_window) {
     out.n_window_queries = gather_queries(tensors, heads, request.position, needs.window_rows, scratch.query);
     out.n_window_heads = heads.n_q_heads;
     window_rows({.first_position = n_seen - out.n_window_queries,

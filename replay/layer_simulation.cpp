@@ -12,15 +12,15 @@ namespace kvwave::replay {
 
 namespace {
 
-// Budgets of all caches of a layer by even division: query-head caches hold as much as a KV head's each.
+// Budgets of all caches of a layer by even division. The one cache of a whole layer holds the same positions for each
+// KV head.
 std::vector<std::int32_t> even_budgets(std::int32_t layer_budget, alloc::Granularity granularity,
                                        const Sequence& sequence) {
-  std::vector<std::int32_t> budget(sequence.n_kv_heads);
+  if (granularity == alloc::Granularity::layer) {
+    return {layer_budget / static_cast<std::int32_t>(sequence.n_kv_heads)};
+  }
+  std::vector<std::int32_t> budget(n_caches(granularity, sequence));
   alloc::divide_evenly(layer_budget, budget);
-  if (granularity == alloc::Granularity::layer) return {budget.back()};
-  if (granularity == alloc::Granularity::kv_head) return budget;
-  budget.resize(sequence.n_q_heads);
-  alloc::divide_evenly(std::int64_t{layer_budget} * sequence.group(), budget);
   return budget;
 }
 
@@ -194,9 +194,6 @@ void LayerSimulation::share_layer_budget(std::span<const HeadStatistics> statist
   for (const HeadStatistics& of_cache : statistics) future.emplace_back(of_cache.future_mass);
   alloc::HeadPlanInput input;
   input.layer_budget = layer_budget_;
-  if (rule_.granularity == alloc::Granularity::q_head) {
-    input.layer_budget *= static_cast<std::int32_t>(sequence_.group());
-  }
   input.window = rule_.window;
   input.layer = layer_;
   if (simulation_.allocator->needs_scores()) input.scores = scores;

@@ -58,6 +58,9 @@ class LayerSimulation {
 
   // The same in step with all other layers: begin_all(), form_scores(), set_layer_budget(), select(), keep().
 
+  /// Whether the trigger's rule lets a refresh start at the position of begin_all() where n_caches caches hold
+  /// n_residents entries together and may hold `budget`.
+  bool starts_refresh(std::size_t n_residents, std::int64_t budget, std::size_t n_caches) const;
   /// begin() that names every cache.
   std::vector<std::uint32_t> begin_all(std::uint32_t position);
   void form_scores(std::span<const HeadStatistics> statistics);
@@ -67,11 +70,10 @@ class LayerSimulation {
   std::int32_t layer_budget() const { return layer_budget_; }
   std::vector<Selection> select(std::span<const HeadStatistics> statistics);
 
-  /// Budgets over all caches; refuses nothing. Only once, at the end.
+  /// Only once, at the end.
   LayerResidency take_result();
 
  private:
-  bool starts_refresh(std::size_t n_residents, std::int64_t budget, std::size_t n_caches) const;
   bool after_prompt() const { return position_ + 1 == sequence_.n_prompt; }
   std::int32_t step() const {
     return static_cast<std::int32_t>(position_) - static_cast<std::int32_t>(sequence_.n_prompt);

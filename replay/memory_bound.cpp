@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "replay/full_rows.h"
+#include "replay/lock_step.h"
 #include "replay/metric_sums.h"
 #include "traces/progress.h"
 
@@ -17,15 +19,32 @@ constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of o
 
 }  // namespace
 
-MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, bool keep_details) {
+MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const ReplayOptions& options) {
   const std::uint64_t positions = sequence.n_positions, steps = sequence.n_steps(), layers = sequence.n_layers,
                       q_heads = sequence.n_q_heads, kv_heads = sequence.n_kv_heads, columns = sweep.n_columns();
   MemoryBound bound;
   // As read: q, k and v; arranged: k, v and k of length 1.
   bound.layer = positions * sequence.head_dim * sizeof(float) * (q_heads + 5 * kv_heads);
-  bound.evictions =
-      sweep.simulations.size() * kv_heads * sizeof(std::int32_t) * (positions * (keep_details ? layers : 1) + steps);
-  const std::uint64_t bins = keep_details ? kMostBins : 0;
+  if (LockStep::wanted(sweep.simulations)) bound.layer += std::min(options.layer_bytes, layers * bound.layer);
+  const bool looks_at_rows = std::any_of(sweep.simulations.begin(), sweep.simulations.end(),
+                                         [](const Simulation& one) { return !one.is_full() && one.needs().rows; });
+  if (looks_at_rows) {
+    bound.layer += positions * sizeof(float) * (q_heads * FullRows::kBlock + kv_heads * sequence.head_dim);
+  }
+  const std::uint64_t n_kept = options.keep_details ? layers : 1;
+  for (const Simulation& simulation : sweep.simulations) {
+    const bool is_full = simulation.is_full();
+    const std::uint64_t caches =
+        is_full ? kv_heads
+                : std::max<std::uint64_t>(kv_heads, n_caches(simulation.scorer->rule().granularity, sequence));
+    // Pages that come and go: at most a bit per position, and a count, in every step.
+    const bool pages = !is_full && simulation.scorer->selects();
+    const std::uint64_t lines = pages ? caches * steps * (positions / 8 + 2 * sizeof(std::uint32_t)) : 0;
+    const bool in_step = !is_full && simulation.allocator->replans_layers();
+    bound.evictions +=
+        n_kept * lines + sizeof(std::int32_t) * (caches * positions * (in_step ? layers : n_kept) + kv_heads * steps);
+  }
+  const std::uint64_t bins = options.keep_details ? kMostBins : 0;
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
                           sizeof(float) * (kv_heads * steps + 2 * bins * layers * kv_heads +
                                            kScores * q_heads * std::min(steps, kSpanSteps)));
@@ -37,7 +56,7 @@ std::string memory_bound_text(const ReplayPlan& plan, unsigned n_threads) {
   std::string path;
   for (const PlannedTrace& planned : plan.traces) {
     const Sweep sweep = build_sweep(plan.request, planned.survey.sequence, planned.demand);
-    const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options.keep_details);
+    const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options);
     if (bound.total() <= most.total()) continue;
     most = bound;
     path = planned.survey.path;

@@ -247,6 +247,7 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
                                       std::span<const std::uint32_t> counts) {
   const std::uint32_t n_steps = sequence.n_steps();
   std::vector<std::uint32_t> total(n_steps, 0), paged(n_steps, 0);
+  const std::vector<std::int32_t> head_budgets = found.head_budgets(sequence);
   for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
     const std::span<const std::uint32_t> resident = counts.subspan(std::size_t{h} * n_steps, n_steps);
     for (std::uint32_t s = 0; s < n_steps; ++s) total[s] += resident[s];
@@ -264,11 +265,10 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
       }
     }
     HeadOutcome& out = outcome[outcome_index(layer, h, column)];
-    const BudgetHistory budgets{found.refresh_step, found.budget.empty() ? nullptr : found.budget.data() + h,
+    const BudgetHistory budgets{found.refresh_step, head_budgets.empty() ? nullptr : head_budgets.data() + h,
                                 sequence.n_kv_heads};
     out.held = held_entries(resident, budgets, sequence.n_prompt, counted_from[column], metrics.page);
-    const Turnover turnover = head_turnover(
-        std::span(found.evicted_at).subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions), sequence);
+    const Turnover turnover = cache_turnover(found, h);
     out.churn = turnover.churn;
     out.jaccard = turnover.jaccard;
   }
@@ -276,6 +276,19 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
     step_resident[std::size_t{s} * n_columns + column] += total[s];
     step_paged[std::size_t{s} * n_columns + column] += metrics.page > 1 ? paged[s] : total[s];
   }
+}
+
+// Of a KV head's cache, or the mean over the caches of its query heads.
+Turnover MetricSums::cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const {
+  const std::uint32_t n = found.caches_per_kv_head(sequence);
+  Turnover sum{0, 0};
+  for (std::uint32_t c = kv_head * n; c < (kv_head + 1) * n; ++c) {
+    const Turnover one = head_turnover(
+        std::span(found.evicted_at).subspan(std::size_t{c} * sequence.n_positions, sequence.n_positions), sequence);
+    sum.churn += one.churn / static_cast<float>(n);
+    sum.jaccard += one.jaccard / static_cast<float>(n);
+  }
+  return sum;
 }
 
 void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
@@ -296,8 +309,21 @@ void MetricSums::add_needed(std::uint32_t layer, std::span<const LayerResidency>
     const auto column = static_cast<std::uint32_t>(task);
     for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
       const std::span<const std::int32_t> evicted_at(residency[column].evicted_at);
-      outcome[outcome_index(layer, h, column)].needed =
-          needed[h].after(evicted_at.subspan(std::size_t{h} * sequence.n_positions, sequence.n_positions));
+      const std::uint32_t n = residency[column].caches_per_kv_head(sequence);
+      NeededAfterEviction& out = outcome[outcome_index(layer, h, column)].needed;
+      for (std::uint32_t c = 0; c < n; ++c) {
+        const std::size_t cache = std::size_t{h} * n + c;
+        const NeededAfterEviction found = needed[h].after(
+            evicted_at.subspan(cache * sequence.n_positions, sequence.n_positions), n == 1 ? kAnyHead : head_bit(c));
+        if (c == 0) {
+          out = found;
+          continue;
+        }
+        out.n_positions += found.n_positions;
+        if (out.first_step < 0 || (found.first_step >= 0 && found.first_step < out.first_step)) {
+          out.first_step = found.first_step;
+        }
+      }
     }
   });
 }

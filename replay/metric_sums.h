@@ -14,6 +14,7 @@
 #include "replay/step_figures.h"
 #include "replay/sweep.h"
 #include "replay/tile_scores.h"
+#include "replay/turnover.h"
 
 namespace kvwave::replay {
 
@@ -76,6 +77,7 @@ class MetricSums {
   HeadSteps& head_steps(std::uint32_t layer);
   void add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& steps);
   void add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first, std::uint32_t n);
+  Turnover cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const;
   void add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
                             std::span<const std::uint32_t> counts);
   std::size_t outcome_index(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t column) const {

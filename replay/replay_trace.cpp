@@ -9,8 +9,11 @@
 
 #include "replay/device_replay.h"
 #include "replay/error.h"
+#include "replay/layer_store.h"
+#include "replay/lock_step.h"
 #include "replay/match_memory.h"
 #include "replay/rope_frequencies.h"
+#include "replay/simulate_all.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
 #include "traces/reader.h"
@@ -40,22 +43,12 @@ std::vector<std::uint32_t> clairvoyant_positions(const Sweep& sweep, const Seque
   return {positions.begin(), positions.end()};
 }
 
-std::vector<LayerResidency> simulate_all(const Sweep& sweep, const Sequence& sequence, std::uint32_t layer,
-                                         const StatisticsSource& source, std::uint64_t trace_key,
-                                         kernels::ThreadPool& pool, std::vector<StatisticsScratch>& scratch) {
-  std::vector<LayerResidency> residency(sweep.simulations.size());
-  pool.parallel_for(residency.size(), [&](std::size_t i, unsigned worker) {
-    residency[i] = simulate_layer(sweep.simulations[i], sequence, layer, source, trace_key, scratch[worker]);
-  });
-  return residency;
-}
-
-void require_rows(const traces::TraceReader& trace, const std::string& strategy) {
+void require_rows(const traces::TraceReader& trace, const std::string& what_needs) {
   traces::Levels qkv{.tokens = false, .stats = false, .attention = false, .qkv = true};
   try {
     trace.require(qkv);
   } catch (const traces::MissingLevel& error) {
-    throw traces::MissingLevel(fmt::format("{} needs queries and keys: {}", strategy, error.what()));
+    throw traces::MissingLevel(fmt::format("{}: {}", what_needs, error.what()));
   }
 }
 
@@ -116,7 +109,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   }
   replay->sweep = build_sweep(request, sequence, demand);
   std::string strategy;
-  if (options.device.is_cuda()) require_rows(trace, "--device " + options.device.name);
+  if (options.device.is_cuda()) require_rows(trace, "--device " + options.device.name + " needs queries and keys");
   if (replay->sweep.needs_qkv(&strategy)) require_rows(trace, strategy);
   Metrics metrics = options.metrics;
   if (!has_qkv) {
@@ -133,7 +126,8 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
 
   if (!has_qkv) {
     for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
-      replay->residency.push_back(simulate_all(replay->sweep, sequence, layer, {}, trace_key, pool, scratch));
+      replay->residency.push_back(
+          simulate_all(replay->sweep.simulations, sequence, layer, {}, trace_key, {}, pool, scratch));
     }
     const auto start = Clock::now();
     const auto report = [&](std::uint32_t steps) {
@@ -149,17 +143,28 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     replay_layers_on_device(trace, wanted, trace_key, metrics, options, pool, progress, *replay);
     return replay;
   }
+  const bool together = LockStep::wanted(replay->sweep.simulations);
+  LayerStore layers(trace, sequence, together ? options.layer_bytes : 0);
+  std::optional<LockStep> lock_step;
+  if (together) {
+    const auto start = Clock::now();
+    lock_step.emplace(replay->sweep.simulations, sequence, trace_key, rope, layers, pool, scratch);
+    lock_step->run(check_interrupt);
+    replay->simulate_seconds += seconds_since(start);
+  }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     check_interrupt();
     progress(layer, sequence.n_layers);
-    const LayerTensors tensors = load_layer(trace, sequence, layer);
+    const std::shared_ptr<const LayerTensors> tensors = layers.get(layer);
     auto start = Clock::now();
-    const FutureMass future(tensors, wanted, pool);
-    std::vector<LayerResidency> residency =
-        simulate_all(replay->sweep, sequence, layer, {&tensors, &future, &rope}, trace_key, pool, scratch);
+    const FutureMass future(*tensors, wanted, pool);
+    std::vector<StartedSimulation> started;
+    if (lock_step) started = lock_step->take(layer);
+    std::vector<LayerResidency> residency = simulate_all(
+        replay->sweep.simulations, sequence, layer, {tensors.get(), &future, &rope}, trace_key, started, pool, scratch);
     replay->simulate_seconds += seconds_since(start);
     start = Clock::now();
-    evaluate_layer(tensors, replay->sweep, residency, metrics, pool, *replay->sums);
+    evaluate_layer(*tensors, replay->sweep, residency, metrics, pool, *replay->sums);
     replay->evaluate_seconds += seconds_since(start);
     if (options.keep_details) replay->residency.push_back(std::move(residency));
   }

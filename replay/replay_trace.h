@@ -30,6 +30,7 @@ struct ReplayOptions {
   /// On a CUDA device: also selects on the CPU, and counts in TraceReplay::selections what differs. Reads nothing
   /// ahead.
   bool compare_selections = false;
+  std::uint64_t layer_bytes = std::uint64_t{1} << 30;  ///< of q, k, v kept for allocators over layers, where all fit
   bool read_ahead = true;  ///< on a CUDA device: false reads each layer when it is needed, in the caller's thread
 };
 

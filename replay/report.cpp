@@ -57,7 +57,7 @@ void finish_report(Report& report) {
     ReportLine& line = report.lines[c];
     const Configuration& configuration = report.configurations[c];
     line.in_sample = configuration.uses_profile && report.in_sample;
-    if (configuration.kind != ConfigurationKind::destructive) continue;
+    if (!is_strategy(configuration.kind)) continue;
     const Figures& baseline = report.lines[configuration.baseline].mean;
     line.unequal_mean = unequal(line.mean.paged_mean, baseline.paged_mean);
     line.unequal_peak = unequal(line.mean.paged_peak, baseline.paged_peak);

@@ -73,14 +73,9 @@ class TraceResults {
     const std::string folder = fmt::format("{}/config_{:04}", prefix_, c);
     const std::vector<std::uint32_t> columns = columns_of(replay.sweep, c);
     const std::uint64_t layers = sequence.n_layers, kv_heads = sequence.n_kv_heads;
-    if (report_.configurations[c].kind == ConfigurationKind::destructive) {
+    if (is_strategy(report_.configurations[c].kind)) {
       const std::uint32_t simulation = report_.configurations[c].simulations.front();
-      std::vector<std::int32_t> evicted_at;
-      for (const std::vector<LayerResidency>& layer : replay.residency) {
-        evicted_at.insert(evicted_at.end(), layer[simulation].evicted_at.begin(), layer[simulation].evicted_at.end());
-      }
-      file_.write(folder + "/evicted_at", Shape{layers, kv_heads, sequence.n_positions},
-                  std::span<const std::int32_t>(evicted_at));
+      write_visibility(folder, simulation);
       budget_history(folder, simulation);
     }
     std::vector<float> resident(sums.n_bins * layers * kv_heads), peak(resident.size());
@@ -95,10 +90,32 @@ class TraceResults {
     file_.write(folder + "/resident_peak", shape, std::span<const float>(peak));
   }
 
+  void write_visibility(const std::string& folder, std::uint32_t simulation) {
+    const TraceReplay& replay = replay_;
+    const Sequence& sequence = replay.sequence;
+    const LayerResidency& first = replay.residency.front()[simulation];
+    const std::uint64_t layers = sequence.n_layers, caches = first.n_caches, n_steps = sequence.n_steps();
+    const auto put_all = [&](const char* name, const Shape& shape, auto LayerResidency::*values) {
+      std::remove_cvref_t<decltype(first.*values)> all;
+      for (const std::vector<LayerResidency>& layer : replay.residency) {
+        all.insert(all.end(), (layer[simulation].*values).begin(), (layer[simulation].*values).end());
+      }
+      using Value = typename decltype(all)::value_type;
+      file_.write(folder + name, shape, std::span<const Value>(all));
+    };
+    if (first.page == 0) {
+      put_all("/evicted_at", {layers, caches, sequence.n_positions}, &LayerResidency::evicted_at);
+      return;
+    }
+    put_all("/visible_pages", {layers, caches, n_steps, first.line_words(sequence)}, &LayerResidency::visible);
+    file_.attribute(folder + "/visible_pages", "page", static_cast<std::int64_t>(first.page));
+    if (!first.moved.empty()) put_all("/moved", {layers, caches, n_steps}, &LayerResidency::moved);
+  }
+
   // Layers change at different steps; the file has one list of steps with all layers' budgets in force after each.
   void budget_history(const std::string& folder, std::uint32_t simulation) {
     const TraceReplay& replay = replay_;
-    const std::uint64_t layers = replay.sequence.n_layers, kv_heads = replay.sequence.n_kv_heads;
+    const std::uint64_t layers = replay.sequence.n_layers, caches = replay.residency.front()[simulation].n_caches;
     std::set<std::int32_t> steps;
     for (const auto& layer : replay.residency) {
       steps.insert(layer[simulation].refresh_step.begin(), layer[simulation].refresh_step.end());
@@ -108,14 +125,14 @@ class TraceResults {
       for (const auto& layer : replay.residency) {
         const LayerResidency& found = layer[simulation];
         const auto after = std::upper_bound(found.refresh_step.begin(), found.refresh_step.end(), step);
-        const auto last = (after - found.refresh_step.begin() - 1) * static_cast<std::ptrdiff_t>(kv_heads);
+        const auto last = (after - found.refresh_step.begin() - 1) * static_cast<std::ptrdiff_t>(caches);
         budget.insert(budget.end(), found.budget.begin() + last,
-                      found.budget.begin() + last + static_cast<std::ptrdiff_t>(kv_heads));
+                      found.budget.begin() + last + static_cast<std::ptrdiff_t>(caches));
       }
     }
     const std::vector<std::int32_t> list(steps.begin(), steps.end());
     file_.write(folder + "/refresh_step", Shape{list.size()}, std::span<const std::int32_t>(list));
-    file_.write(folder + "/budget", Shape{list.size(), layers, kv_heads}, std::span<const std::int32_t>(budget));
+    file_.write(folder + "/budget", Shape{list.size(), layers, caches}, std::span<const std::int32_t>(budget));
   }
 
   void metrics() {

@@ -1,5 +1,6 @@
 #include "replay/results_reader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <utility>
@@ -92,6 +93,13 @@ class ResultsReader::Impl {
   Shape shape(const std::string& name) const {
     const std::lock_guard lock(mutex_);
     return file_.shape(name);
+  }
+
+  /// Caches per layer, the given dimension of an array: KV heads, or query heads where each has its own.
+  std::uint64_t n_caches(const std::string& name, std::size_t dimension) const {
+    const Shape found = shape(name);
+    const bool per_q_head = found.size() > dimension && found[dimension] == info_.n_q_heads;
+    return per_q_head ? info_.n_q_heads : info_.n_kv_heads;
   }
 
   std::filesystem::path path_;
@@ -224,7 +232,17 @@ std::vector<std::int32_t> ResultsReader::evicted_at(std::uint32_t trace, std::ui
   const std::string name = impl_->config_object(trace, configuration, "evicted_at");
   if (!impl_->has(name)) return {};
   const ResultsTrace& of = traces().at(trace);
-  return impl_->ints(name, {info().n_layers, info().n_kv_heads, std::uint64_t{of.n_prompt} + of.n_steps});
+  const std::uint64_t n_positions = std::uint64_t{of.n_prompt} + of.n_steps, caches = impl_->n_caches(name, 1);
+  const std::vector<std::int32_t> stored = impl_->ints(name, {info().n_layers, caches, n_positions});
+  if (caches == info().n_kv_heads) return stored;
+  // Caches of query heads: a KV head's position is there while one of its query heads holds it.
+  std::vector<std::int32_t> last(std::size_t{info().n_layers} * info().n_kv_heads * n_positions, 0);
+  const std::uint64_t group = caches / info().n_kv_heads;
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    std::int32_t& held_until = last[i / n_positions / group * n_positions + i % n_positions];
+    held_until = std::max(held_until, stored[i]);
+  }
+  return last;
 }
 
 StoredBudgets ResultsReader::budgets(std::uint32_t trace, std::uint32_t configuration) const {
@@ -237,8 +255,15 @@ StoredBudgets ResultsReader::budgets(std::uint32_t trace, std::uint32_t configur
   for (std::size_t f = 1; f < history.step.size(); ++f) {
     if (history.step[f] <= history.step[f - 1]) impl_->fail(steps + " does not ascend");
   }
-  history.budget = impl_->ints(impl_->config_object(trace, configuration, "budget"),
-                               {history.step.size(), info().n_layers, info().n_kv_heads});
+  const std::string name = impl_->config_object(trace, configuration, "budget");
+  const std::uint64_t caches = impl_->n_caches(name, 2);
+  const std::vector<std::int32_t> stored = impl_->ints(name, {history.step.size(), info().n_layers, caches});
+  const std::uint64_t group = caches / info().n_kv_heads;
+  for (std::size_t i = 0; i < stored.size(); i += group) {
+    std::int64_t sum = 0;
+    for (std::size_t c = 0; c < group; ++c) sum += stored[i + c];
+    history.budget.push_back(static_cast<std::int32_t>(sum / static_cast<std::int64_t>(group)));
+  }
   return history;
 }
 

@@ -63,7 +63,8 @@ class ResultsReader {
   std::vector<float> per_step(std::uint32_t trace, std::string_view metric) const;  ///< [C, n_steps]
   std::vector<float> per_head(std::uint32_t trace, std::string_view metric) const;  ///< [C, L, Hq]
   std::vector<float> binned(std::uint32_t trace, std::string_view metric) const;    ///< [C, bins, L, Hq]
-  /// [L, Hkv, n_prompt + n_steps]; empty for a configuration that frees nothing.
+  /// [L, Hkv, n_prompt + n_steps]; empty for a configuration that frees nothing. Where query heads have caches of their
+  /// own, a KV head holds what one of them holds, and its budget is their mean.
   std::vector<std::int32_t> evicted_at(std::uint32_t trace, std::uint32_t configuration) const;
   StoredBudgets budgets(std::uint32_t trace, std::uint32_t configuration) const;             ///< empty likewise
   std::vector<float> resident(std::uint32_t trace, std::uint32_t configuration) const;       ///< [bins, L, Hkv]

@@ -12,8 +12,11 @@ void SeenPositions::update(std::span<const std::uint64_t> words, std::uint32_t n
   if (!same) {
     n_positions_ = 0;
     common_.clear();
-    seen_.assign(n_columns, {});
-    hidden_.assign(n_columns, {});
+    // Cleared one by one: where words change in every step, their memory is used again and again.
+    for (std::vector<std::vector<std::uint32_t>>* const lists : {&seen_, &hidden_}) {
+      lists->resize(n_columns);
+      for (std::vector<std::uint32_t>& list : *lists) list.clear();
+    }
   }
   for (; n_positions_ < words.size(); ++n_positions_) {
     const std::uint64_t word = words[n_positions_];

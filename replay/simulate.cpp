@@ -1,26 +1,83 @@
 #include "replay/simulate.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
-#include "replay/layer_simulation.h"
+#include "replay/simulate_all.h"
 
 namespace kvwave::replay {
 
+namespace {
+
+// counts[s] += what a cache of a destructive strategy still holds in step s.
+void add_destructive(std::span<const std::int32_t> evicted_at, const Sequence& sequence,
+                     std::span<std::uint32_t> counts) {
+  std::vector<std::uint32_t> dropped(counts.size() + 1);
+  for (const std::int32_t step : evicted_at) {
+    if (step < static_cast<std::int32_t>(counts.size())) ++dropped[static_cast<std::size_t>(step)];
+  }
+  std::uint32_t gone = 0;
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    gone += dropped[s];
+    counts[s] += static_cast<std::uint32_t>(sequence.n_prompt + s + 1) - gone;
+  }
+}
+
+// counts[s] += entries of the pages that a cache's line of step s names.
+void add_pages(std::span<const std::uint32_t> visible, std::uint32_t page, const Sequence& sequence,
+               std::span<std::uint32_t> counts) {
+  const std::size_t line_words = visible.size() / counts.size();
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    const std::span<const std::uint32_t> line = visible.subspan(s * line_words, line_words);
+    std::uint32_t pages = 0;
+    for (const std::uint32_t word : line) pages += static_cast<std::uint32_t>(std::popcount(word));
+    const auto length = static_cast<std::uint32_t>(sequence.n_prompt + s + 1);
+    const std::uint32_t last = (length - 1) / page;
+    const bool partial = (line[last / 32] >> last % 32 & 1U) != 0;
+    counts[s] += pages * page - (partial ? (last + 1) * page - length : 0);
+  }
+}
+
+}  // namespace
+
+std::size_t LayerResidency::line_words(const Sequence& sequence) const {
+  return ((std::size_t{sequence.n_positions} + page - 1) / page + 31) / 32;
+}
+
+std::vector<std::int32_t> LayerResidency::head_budgets(const Sequence& sequence) const {
+  const std::size_t per_head = caches_per_kv_head(sequence);
+  std::vector<std::int32_t> mean(budget.size() / per_head);
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    std::int64_t sum = 0;
+    for (std::size_t c = 0; c < per_head; ++c) sum += budget[i * per_head + c];
+    mean[i] = static_cast<std::int32_t>(sum / static_cast<std::int64_t>(per_head));
+  }
+  return mean;
+}
+
 std::vector<std::uint32_t> LayerResidency::resident_counts(const Sequence& sequence) const {
-  const std::size_t n_steps = sequence.n_steps(), n_positions = sequence.n_positions;
+  const std::size_t n_steps = sequence.n_steps();
   std::vector<std::uint32_t> counts(sequence.n_kv_heads * n_steps);
-  std::vector<std::uint32_t> dropped(n_steps + 1);
-  for (std::size_t h = 0; h < sequence.n_kv_heads; ++h) {
-    std::fill(dropped.begin(), dropped.end(), 0U);
-    for (std::size_t i = 0; i < n_positions; ++i) {
-      const std::int32_t step = evicted_at[h * n_positions + i];
-      if (step < static_cast<std::int32_t>(n_steps)) ++dropped[static_cast<std::size_t>(step)];
+  const std::size_t per_head = caches_per_kv_head(sequence);
+  for (std::size_t cache = 0; cache < n_caches; ++cache) {
+    const std::span<std::uint32_t> of_head = std::span(counts).subspan(cache / per_head * n_steps, n_steps);
+    if (page == 0) {
+      add_destructive(std::span(evicted_at).subspan(cache * sequence.n_positions, sequence.n_positions), sequence,
+                      of_head);
+    } else {
+      const std::size_t size = n_steps * line_words(sequence);
+      add_pages(std::span(visible).subspan(cache * size, size), page, sequence, of_head);
     }
-    std::uint32_t gone = 0;
-    for (std::size_t s = 0; s < n_steps; ++s) {
-      gone += dropped[s];
-      counts[h * n_steps + s] = static_cast<std::uint32_t>(sequence.n_prompt + s + 1) - gone;
-    }
+  }
+  return counts;
+}
+
+std::vector<std::uint32_t> LayerResidency::held_counts(const Sequence& sequence, alloc::StrategyKind kind) const {
+  if (page == 0 || kind == alloc::StrategyKind::offload) return resident_counts(sequence);
+  std::vector<std::uint32_t> counts;
+  for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
+    for (std::uint32_t s = 0; s < sequence.n_steps(); ++s) counts.push_back(sequence.n_prompt + s + 1);
   }
   return counts;
 }
@@ -54,26 +111,13 @@ LayerResidency full_residency(const Sequence& sequence) {
 
 LayerResidency simulate_layer(const Simulation& simulation, const Sequence& sequence, std::uint32_t layer,
                               const StatisticsSource& source, std::uint64_t trace_key, StatisticsScratch& scratch) {
-  if (simulation.is_full()) return full_residency(sequence);
-  const alloc::RefreshRule rule = simulation.scorer->rule();
-  const alloc::Needs needs = simulation.needs();
-  LayerSimulation state(simulation, sequence, layer, trace_key);
-  std::vector<HeadStatistics> statistics;
-  std::vector<std::vector<std::uint32_t>> kept;
-  for (const std::uint32_t position : refresh_positions(rule, sequence)) {
-    const std::vector<std::uint32_t> caches = state.begin(position);
-    statistics.resize(caches.size());
-    for (std::size_t i = 0; i < caches.size(); ++i) {
-      head_statistics(
-          {.needs = needs, .rule = rule, .cache = caches[i], .position = position, .slots = state.slots(caches[i])},
-          source, statistics[i], scratch);
-    }
-    kept.clear();
-    const std::vector<LayerSimulation::Selection> selections = state.score(statistics);
-    for (const LayerSimulation::Selection& one : selections) kept.push_back(alloc::select_top(one.score, one.n_kept));
-    state.keep(selections, kept);
-  }
-  return state.take_result();
+  kernels::ThreadPool pool(1);
+  std::vector<StatisticsScratch> one(1);
+  std::swap(one.front(), scratch);
+  std::vector<LayerResidency> found =
+      simulate_all(std::span(&simulation, 1), sequence, layer, source, trace_key, {}, pool, one);
+  std::swap(one.front(), scratch);
+  return std::move(found.front());
 }
 
 }  // namespace kvwave::replay

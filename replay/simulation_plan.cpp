@@ -28,7 +28,9 @@ void check_protection(const Simulation& simulation, const alloc::RefreshRule& ru
   const std::vector<std::int32_t>& fixed = simulation.plan.head_budget;
   const std::vector<std::int32_t>& budgets = fixed.empty() ? simulation.plan.budget : fixed;
   const auto smallest = static_cast<std::uint32_t>(*std::min_element(budgets.begin(), budgets.end()));
-  const std::uint32_t per_head = fixed.empty() ? smallest / sequence.n_kv_heads : smallest;
+  const bool per_q_head = rule.granularity == alloc::Granularity::q_head;
+  const std::uint32_t n_heads = per_q_head ? sequence.n_q_heads : sequence.n_kv_heads;
+  const std::uint32_t per_head = fixed.empty() ? smallest / n_heads : smallest;
   if (per_head >= needed || sequence.n_positions <= per_head) return;
   throw alloc::BadBudget(fmt::format(
       "{} at budget {}: {}={} keeps {} first positions and {} newest, but a layer has only {} entries per "
@@ -44,7 +46,9 @@ void plan_simulation(Simulation& simulation, const Sequence& sequence, std::span
   const alloc::RefreshRule rule = simulation.scorer->rule();
   alloc::LayerPlanInput input;
   input.n_layers = sequence.n_layers;
-  input.n_kv_heads = sequence.n_kv_heads;
+  const bool per_q_head = rule.granularity == alloc::Granularity::q_head;
+  input.n_kv_heads = per_q_head ? sequence.n_q_heads : sequence.n_kv_heads;
+  input.n_model_kv_heads = sequence.n_kv_heads;
   input.budget = simulation.budget;
   input.window = rule.window;
   input.demand = demand;
@@ -54,9 +58,6 @@ void plan_simulation(Simulation& simulation, const Sequence& sequence, std::span
   if (simulation.allocator->needs_table()) {
     table = table_of(simulation.strategy.allocator);
     input.table = &table;
-    // Tables give every cache its own budget.
-    input.n_kv_heads = n_caches(rule.granularity, sequence);
-    input.n_model_kv_heads = sequence.n_kv_heads;
   }
   try {
     simulation.plan = simulation.allocator->layer_plan(input);

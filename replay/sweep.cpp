@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "alloc/error.h"
+#include "alloc/requirements.h"
 #include "replay/random_twin.h"
 #include "replay/simulation_plan.h"
 
@@ -49,7 +50,7 @@ class SweepBuilder {
       if (random) drawn.scorer.values["seed"] = std::to_string(std::int64_t{first_seed} + seed);
       configuration.simulations.push_back(simulate(drawn, budget));
     }
-    if (strategy.is_full()) configuration.kind = ConfigurationKind::full;
+    configuration.kind = kind_of(strategy);
     configuration.uses_profile = uses_profile(strategy);
     configuration.solved_budget = sweep_.simulations[configuration.simulations.front()].budget;
     sweep_.configurations.push_back(std::move(configuration));
@@ -169,6 +170,19 @@ class SweepBuilder {
     return static_cast<std::uint32_t>(all.size() - 1);
   }
 
+  static ConfigurationKind kind_of(const alloc::Strategy& strategy) {
+    if (strategy.is_full()) return ConfigurationKind::full;
+    switch (alloc::make_scorer(strategy.scorer)->kind()) {
+      case alloc::StrategyKind::selection:
+        return ConfigurationKind::selection;
+      case alloc::StrategyKind::offload:
+        return ConfigurationKind::offload;
+      case alloc::StrategyKind::destructive:
+        break;
+    }
+    return ConfigurationKind::destructive;
+  }
+
   static bool uses_profile(const alloc::Strategy& strategy) {
     return !strategy.is_full() && alloc::make_allocator(strategy.allocator)->needs_profile();
   }
@@ -209,13 +223,16 @@ std::vector<T> without_doubles(const std::vector<T>& values) {
 }  // namespace
 
 std::string_view to_string(ConfigurationKind kind) {
-  return kind == ConfigurationKind::destructive ? "destructive" : "selection";
+  if (kind == ConfigurationKind::destructive) return "destructive";
+  return kind == ConfigurationKind::offload ? "offload" : "selection";
 }
 
 std::optional<ConfigurationKind> kind_of(std::string_view strategy, std::string_view word) {
   if (word == to_string(ConfigurationKind::destructive)) return ConfigurationKind::destructive;
-  if (word != to_string(ConfigurationKind::full)) return std::nullopt;
-  return strategy == "ceiling" ? ConfigurationKind::ceiling : ConfigurationKind::full;
+  if (word == to_string(ConfigurationKind::offload)) return ConfigurationKind::offload;
+  if (word != to_string(ConfigurationKind::selection)) return std::nullopt;
+  if (strategy == "full") return ConfigurationKind::full;
+  return strategy == "ceiling" ? ConfigurationKind::ceiling : ConfigurationKind::selection;
 }
 
 std::string count_key(const alloc::Strategy& strategy) {
@@ -251,11 +268,21 @@ std::uint32_t Sweep::column_budget(std::uint32_t column) const {
   return configurations[ceilings[column - n_simulations()]].budget;
 }
 
+namespace {
+
+// What keeps a simulation from running without level qkv, as its components declare it.
+std::string needs_of(const Simulation& simulation) {
+  if (simulation.scorer->needs().any()) return alloc::scorer_requirements(simulation.strategy.scorer);
+  return alloc::allocator_requirements(simulation.strategy.allocator);
+}
+
+}  // namespace
+
 bool Sweep::needs_qkv(std::string* which) const {
   for (const Simulation& simulation : simulations) {
     if (simulation.is_full()) continue;
-    if (simulation.needs().any()) {
-      if (which != nullptr) *which = simulation.strategy.short_text();
+    if (simulation.needs().any() || simulation.allocator->replans_layers()) {
+      if (which != nullptr) *which = fmt::format("{} needs {}", simulation.strategy.short_text(), needs_of(simulation));
       return true;
     }
   }

@@ -43,6 +43,8 @@ std::uint32_t n_caches(alloc::Granularity granularity, const Sequence& sequence)
 
 enum class ConfigurationKind {
   destructive,  ///< evicted entries are gone
+  selection,    ///< everything stays in memory, each step reads a part
+  offload,      ///< what is not read waits in a reservoir and can come back
   full,         ///< nothing is evicted
   ceiling       ///< per row the top-k of the full row: no cache can do it, nothing is freed
 };
@@ -57,7 +59,13 @@ enum class ConfigurationRole {
   unprotected    ///< the same without its protection
 };
 
-/// The word written to results: "destructive", or "selection" for what frees nothing (the full cache, the ceiling).
+/// Whether a configuration of this kind is a strategy, with memory to be compared.
+constexpr bool is_strategy(ConfigurationKind kind) {
+  return kind != ConfigurationKind::full && kind != ConfigurationKind::ceiling;
+}
+
+/// The word written to results: "destructive", "offload", or "selection" for what frees nothing (also the full cache
+/// and the ceiling).
 std::string_view to_string(ConfigurationKind kind);
 
 /// Back from a strategy as printed and that word; nothing when the word is unknown.
@@ -110,7 +118,8 @@ struct Sweep {
   std::uint32_t n_simulations() const { return static_cast<std::uint32_t>(simulations.size()); }
   std::uint32_t n_columns() const { return n_simulations() + static_cast<std::uint32_t>(ceilings.size()); }
   std::uint32_t column_budget(std::uint32_t column) const;
-  /// Whether any simulation needs statistics that only the qkv level gives; `which` names the first such strategy.
+  /// Whether any simulation needs statistics that only the qkv level gives; `which`: the first such strategy and
+  /// what it needs, "uniform/rkv needs queries, keys (level qkv)".
   bool needs_qkv(std::string* which) const;
   bool needs_rope() const;
 };

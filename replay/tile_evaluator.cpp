@@ -30,9 +30,9 @@ float inverse_or_zero(float mass) {
 void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head, std::uint32_t begin) {
   residency_ = &residency;
   kv_head_ = kv_head;
-  groups_.resize(residency.timelines.size());
+  groups_.resize(residency.blocks.size());
   positions_.resize(groups_.size());
-  for (std::size_t g = 0; g < groups_.size(); ++g) groups_[g].start(residency.timelines[g], begin);
+  for (std::size_t g = 0; g < groups_.size(); ++g) groups_[g].start(residency.blocks[g].timeline, begin);
 }
 
 void TileEvaluator::evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
@@ -75,8 +75,9 @@ void TileEvaluator::find_needed(const ProbabilityTile& tile, std::vector<NeededE
     if (most <= limit) continue;
     for (std::uint32_t row = 0; row < tile.n_rows; ++row) {
       const float* const of_group = line + std::size_t{row} * tile.group;
-      const bool wanted = std::any_of(of_group, of_group + tile.group, [](float p) { return p > kNeededShare; });
-      if (wanted) needed.push_back({i, first_step + row});
+      std::uint32_t heads = 0;
+      for (std::uint32_t g = 0; g < tile.group; ++g) heads |= of_group[g] > kNeededShare ? head_bit(g) : 0U;
+      if (heads != 0) needed.push_back({i, first_step + row, heads});
     }
   }
 }
@@ -100,8 +101,7 @@ void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors&
 // Rows are taken in segments over which no word changes.
 void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
                                   LayerScores& scores) {
-  const auto first_column = static_cast<std::uint32_t>(group_index * kWordConfigs);
-  const std::uint32_t n_columns = residency_->timelines[group_index].n_columns();
+  const ColumnBlock& block = residency_->blocks[group_index];
   VisibilityWords& visibility = groups_[group_index];
   const std::uint32_t first_step = step_of(tile, 0), end_step = first_step + tile.n_rows;
   for (std::uint32_t step = first_step; step < end_step;) {
@@ -111,12 +111,11 @@ void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group
     const std::uint32_t n_positions = tile.first_position + segment.first_row + segment.n_rows;
     const std::span<const std::uint64_t> words = visibility.words().first(n_positions);
     const bool by_lists = metrics_.error || segment.n_rows >= kLeastRowsForLists;
-    if (by_lists) positions_[group_index].update(words, n_columns, visibility.generation());
+    if (by_lists) positions_[group_index].update(words, block.timeline.n_columns(), visibility.generation());
     const SeenPositions* const lists = by_lists ? &positions_[group_index] : nullptr;
-    measure_mass(tile, segment, {words, lists, first_column, n_columns}, scores);
-    if (metrics_.error) {
-      measure_error(tile, segment, positions_[group_index], first_column, n_columns, *tensors, scores);
-    }
+    const ColumnGroup columns{words, lists, block};
+    measure_mass(tile, segment, columns, scores);
+    if (metrics_.error) measure_error(tile, segment, columns, *tensors, scores);
     step = next;
   }
 }
@@ -130,7 +129,7 @@ void TileEvaluator::sum_columns(const std::vector<std::int32_t>& value, const Pr
   const std::int32_t* const first = value.data() + std::size_t{segment.first_row} * tile.group;
   sums_.resize(std::size_t{n_lanes} * kWordConfigs);
   if (columns.lists == nullptr) {
-    kernels::word_sums(first, stride, n_lanes, columns.words, columns.n, sums_);
+    kernels::word_sums(first, stride, n_lanes, columns.words, columns.n(), sums_);
     return;
   }
   common_.resize(n_lanes);
@@ -138,7 +137,7 @@ void TileEvaluator::sum_columns(const std::vector<std::int32_t>& value, const Pr
   line_.resize(n_lanes);
   kernels::line_sums(first, stride, columns.lists->common(), common_);
   kernels::line_sums(first, stride, std::span(all_).first(columns.words.size()), total_);
-  for (std::uint32_t c = 0; c < columns.n; ++c) {
+  for (std::uint32_t c = 0; c < columns.n(); ++c) {
     const std::span<const std::uint32_t> seen = columns.lists->seen(c), hidden = columns.lists->hidden(c);
     const bool from_total = hidden.size() < seen.size();
     kernels::line_sums(first, stride, from_total ? hidden : seen, line_);
@@ -155,28 +154,32 @@ void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& seg
   sum_columns(fixed_, tile, segment, columns);
   for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
     const std::uint32_t of = first_lane + lane;
-    float* const out = scores.mass(q_head_of(of), step_of(tile, of)).data() + columns.first;
+    if (!reads(columns.block, of)) continue;
+    float* const out = scores.mass(q_head_of(of), step_of(tile, of)).data();
     const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
-    for (std::uint32_t c = 0; c < columns.n; ++c) {
-      out[c] = std::min(1.0F, static_cast<float>(sum[c]) / kernels::kFixedOne);
+    for (std::uint32_t c = 0; c < columns.n(); ++c) {
+      out[columns.block.columns[c]] = std::min(1.0F, static_cast<float>(sum[c]) / kernels::kFixedOne);
     }
   }
   if (!metrics_.recall) return;
   sum_columns(fixed_marks_, tile, segment, columns);
   for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
     const std::uint32_t of = first_lane + lane;
-    float* const out = scores.recall(q_head_of(of), step_of(tile, of)).data() + columns.first;
+    if (!reads(columns.block, of)) continue;
+    float* const out = scores.recall(q_head_of(of), step_of(tile, of)).data();
     const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
     const double size = std::min(kRecallSize, tile.n_visible[of]);
-    for (std::uint32_t c = 0; c < columns.n; ++c) out[c] = static_cast<float>(sum[c] / size);
+    for (std::uint32_t c = 0; c < columns.n(); ++c) {
+      out[columns.block.columns[c]] = static_cast<float>(sum[c] / size);
+    }
   }
 }
 
 // Positions that every column sees are summed once. A column then adds what else it sees, or takes what it does not see
 // out of the full output, whichever is less.
-void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment, const SeenPositions& positions,
-                                  std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
-                                  LayerScores& scores) {
+void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                                  const LayerTensors& tensors, LayerScores& scores) {
+  const SeenPositions& positions = *columns.lists;
   const std::uint32_t width = tensors.value_width();
   const std::uint32_t first_lane = segment.first_row * tile.group;
   const std::uint32_t n_lanes = segment.n_rows * tile.group;
@@ -190,12 +193,14 @@ void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& se
   distance_.resize(n_lanes);
   kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, positions.common(), values, width, base_);
 
-  for (std::uint32_t c = 0; c < n_columns; ++c) {
+  for (std::uint32_t c = 0; c < columns.n(); ++c) {
     if (positions.hidden(c).empty()) continue;  // sees the whole row: no error
+    const std::uint32_t column = columns.block.columns[c];
     float least_mass = 1.0F;
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
       const std::uint32_t of = first_lane + lane;
-      const float mass = scores.mass(q_head_of(of), step_of(tile, of))[first_column + c];
+      const bool read = reads(columns.block, of);
+      const float mass = read ? scores.mass(q_head_of(of), step_of(tile, of))[column] : 1.0F;
       least_mass = std::min(least_mass, mass);
       column_mass_[lane] = inverse_or_zero(mass);
     }
@@ -207,7 +212,8 @@ void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& se
                               distance_);
     for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
       const std::uint32_t of = first_lane + lane;
-      scores.square_error(q_head_of(of), step_of(tile, of))[first_column + c] = distance_[lane];
+      if (!reads(columns.block, of)) continue;
+      scores.square_error(q_head_of(of), step_of(tile, of))[column] = distance_[lane];
     }
   }
 }

@@ -14,10 +14,19 @@
 
 namespace kvwave::replay {
 
+/// Up to 64 simulations whose visibility changes about equally often, so that rows between two changes are many.
+struct ColumnBlock {
+  static constexpr std::uint32_t kAllHeads = 0xFFFFFFFFU;
+
+  VisibilityTimeline timeline;
+  std::vector<std::uint32_t> columns;  ///< simulation of each column of the timeline
+  std::uint32_t head = kAllHeads;      ///< the query head of the group that reads these caches, or all of them
+};
+
 /// What the columns of one KV head hold over time.
 struct HeadResidency {
   std::uint32_t n_simulations = 0;
-  std::vector<VisibilityTimeline> timelines;         ///< of 64 simulations each
+  std::vector<ColumnBlock> blocks;                   ///< together every simulation, for every query head
   std::vector<const std::uint32_t*> ceiling_counts;  ///< [n_ceilings] -> [n_steps] entries the ceiling may pick
 };
 
@@ -42,7 +51,8 @@ class TileEvaluator {
   struct ColumnGroup {  // up to 64 columns during a segment
     std::span<const std::uint64_t> words;
     const SeenPositions* lists;  // null: sum by words
-    std::uint32_t first, n;      // of the columns
+    const ColumnBlock& block;
+    std::uint32_t n() const { return static_cast<std::uint32_t>(block.columns.size()); }
   };
 
   void mark_recall(const ProbabilityTile& tile);
@@ -53,14 +63,16 @@ class TileEvaluator {
                    const ColumnGroup& columns);
   void measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
                     LayerScores& scores);
-  void measure_error(const ProbabilityTile& tile, const Segment& segment, const SeenPositions& positions,
-                     std::uint32_t first_column, std::uint32_t n_columns, const LayerTensors& tensors,
-                     LayerScores& scores);
+  void measure_error(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                     const LayerTensors& tensors, LayerScores& scores);
   void measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
                        LayerScores& scores);
   void full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores);
   std::uint32_t step_of(const ProbabilityTile& tile, std::uint32_t lane) const {
     return tile.first_position + lane / tile.group - sequence_.n_prompt;
+  }
+  bool reads(const ColumnBlock& block, std::uint32_t lane) const {
+    return block.head == ColumnBlock::kAllHeads || block.head == lane % sequence_.group();
   }
   std::uint32_t q_head_of(std::uint32_t lane) const { return kv_head_ * sequence_.group() + lane % sequence_.group(); }
 
@@ -68,8 +80,8 @@ class TileEvaluator {
   const Metrics metrics_;
   const HeadResidency* residency_ = nullptr;
   std::uint32_t kv_head_ = 0;
-  std::vector<VisibilityWords> groups_;   // 64 simulations each
-  std::vector<SeenPositions> positions_;  // of each group
+  std::vector<VisibilityWords> groups_;   // of each block
+  std::vector<SeenPositions> positions_;  // of each block
   // scratch
   std::vector<std::int32_t> fixed_, fixed_marks_;  // tile.prob and marked_ as whole numbers
   std::vector<std::int32_t> sums_, common_, total_, line_;

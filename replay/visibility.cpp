@@ -1,28 +1,58 @@
 #include "replay/visibility.h"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 
 namespace kvwave::replay {
 
-VisibilityTimeline::VisibilityTimeline(std::span<const std::int32_t* const> evicted_at, std::uint32_t n_positions,
+namespace {
+
+const std::uint32_t* line_of(const CacheResidency& cache, std::uint32_t step) {
+  return cache.visible + step * cache.line_words;
+}
+
+// Turns the bit of `column` over in every position of a page.
+void toggle_page(std::vector<std::uint64_t>& words, std::uint32_t column, std::size_t page, std::uint32_t page_size) {
+  const std::size_t first = page * page_size, last = std::min(words.size(), first + page_size);
+  for (std::size_t i = first; i < last; ++i) words[i] ^= std::uint64_t{1} << column;
+}
+
+}  // namespace
+
+VisibilityTimeline::VisibilityTimeline(std::span<const CacheResidency> columns, std::uint32_t n_positions,
                                        std::uint32_t n_steps)
-    : n_columns_(static_cast<std::uint32_t>(evicted_at.size())), n_positions_(n_positions), start_(n_steps + 1, 0) {
-  assert(evicted_at.size() <= 64);
+    : n_columns_(static_cast<std::uint32_t>(columns.size())), n_positions_(n_positions), start_(n_steps + 1, 0) {
+  assert(columns.size() <= 64);
   const auto end = static_cast<std::int32_t>(n_steps);
-  for (const std::int32_t* const evicted : evicted_at) {
+  for (std::uint32_t c = 0; c < n_columns_; ++c) {
+    if (columns[c].page > 0) {
+      paged_.push_back({columns[c], c});
+      continue;
+    }
     for (std::uint32_t i = 0; i < n_positions; ++i) {
-      if (evicted[i] < end) ++start_[static_cast<std::size_t>(evicted[i]) + 1];
+      const std::int32_t step = columns[c].evicted_at[i];
+      if (step < end) ++start_[static_cast<std::size_t>(step) + 1];
     }
   }
   for (std::size_t s = 0; s < n_steps; ++s) start_[s + 1] += start_[s];
   events_.resize(start_[n_steps]);
   std::vector<std::size_t> next(start_.begin(), start_.end() - 1);
   for (std::uint32_t c = 0; c < n_columns_; ++c) {
+    if (columns[c].page > 0) continue;
     for (std::uint32_t i = 0; i < n_positions; ++i) {
-      const std::int32_t step = evicted_at[c][i];
+      const std::int32_t step = columns[c].evicted_at[i];
       if (step < end) events_[next[static_cast<std::size_t>(step)]++] = {i, c};
     }
   }
+}
+
+bool VisibilityTimeline::changes_at(std::uint32_t step) const {
+  if (start_[step + 1] > start_[step]) return true;
+  return std::any_of(paged_.begin(), paged_.end(), [&](const PagedColumn& paged) {
+    const std::uint32_t* const before = line_of(paged.cache, step - 1);
+    return !std::equal(before, before + paged.cache.line_words, line_of(paged.cache, step));
+  });
 }
 
 void VisibilityWords::start(const VisibilityTimeline& timeline, std::uint32_t step) {
@@ -33,6 +63,12 @@ void VisibilityWords::start(const VisibilityTimeline& timeline, std::uint32_t st
   for (std::size_t e = 0; e < timeline.start_[step + 1]; ++e) {
     words_[timeline.events_[e].position] &= ~(std::uint64_t{1} << timeline.events_[e].column);
   }
+  for (const VisibilityTimeline::PagedColumn& paged : timeline.paged_) {
+    const std::uint32_t* const line = line_of(paged.cache, step);
+    for (std::size_t page = 0; page * paged.cache.page < words_.size(); ++page) {
+      if ((line[page / 32] >> page % 32 & 1U) == 0) toggle_page(words_, paged.column, page, paged.cache.page);
+    }
+  }
   step_ = step;
   ++generation_;
 }
@@ -42,13 +78,31 @@ void VisibilityWords::advance(std::uint32_t step) {
   for (std::size_t e = begin; e < end; ++e) {
     words_[timeline_->events_[e].position] &= ~(std::uint64_t{1} << timeline_->events_[e].column);
   }
-  if (end > begin) ++generation_;
+  const bool turned = advance_pages(step);
+  if (end > begin || turned) ++generation_;
   step_ = step;
+}
+
+bool VisibilityWords::advance_pages(std::uint32_t step) {
+  bool turned = false;
+  for (const VisibilityTimeline::PagedColumn& paged : timeline_->paged_) {
+    const std::uint32_t* const before = line_of(paged.cache, step_);
+    const std::uint32_t* const now = line_of(paged.cache, step);
+    for (std::size_t word = 0; word < paged.cache.line_words; ++word) {
+      std::uint32_t changed = before[word] ^ now[word];
+      turned |= changed != 0;
+      for (; changed != 0; changed &= changed - 1) {
+        const std::size_t page = word * 32 + static_cast<std::size_t>(std::countr_zero(changed));
+        toggle_page(words_, paged.column, page, paged.cache.page);
+      }
+    }
+  }
+  return turned;
 }
 
 std::uint32_t VisibilityWords::next_change(std::uint32_t limit) const {
   for (std::uint32_t s = step_ + 1; s < limit; ++s) {
-    if (timeline_->start_[s + 1] > timeline_->start_[s]) return s;
+    if (timeline_->changes_at(s)) return s;
   }
   return limit;
 }

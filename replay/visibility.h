@@ -1,18 +1,27 @@
-// Who still sees what: one 64-bit word per position, bit c = "configuration c sees it", for up to 64 residencies at
-// once.
+// Who still sees what: one 64-bit word per position, bit c = "column c sees it", for up to 64 residencies at once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace kvwave::replay {
 
-/// All evictions of one KV head in the order of time.
+/// What one cache holds over time; memory of a LayerResidency.
+struct CacheResidency {
+  const std::int32_t* evicted_at = nullptr;  ///< [n_positions]; steps at or after n_steps do not matter
+  // Caches whose entries come back (page > 0): evicted_at is not looked at.
+  std::uint32_t page = 0;                  ///< positions per bit of `visible`
+  const std::uint32_t* visible = nullptr;  ///< [n_steps, line_words]
+  std::size_t line_words = 0;
+};
+
+/// All changes of up to 64 caches in the order of time. Destructive ones are events in which bits go out; caches whose
+/// entries come back are looked up step by step.
 class VisibilityTimeline {
  public:
-  /// evicted_at[c]: [n_positions] of residency c, at most 64; steps at or after n_steps do not matter.
-  VisibilityTimeline(std::span<const std::int32_t* const> evicted_at, std::uint32_t n_positions, std::uint32_t n_steps);
+  VisibilityTimeline(std::span<const CacheResidency> columns, std::uint32_t n_positions, std::uint32_t n_steps);
 
   std::uint32_t n_columns() const { return n_columns_; }
   std::uint32_t n_positions() const { return n_positions_; }
@@ -23,13 +32,19 @@ class VisibilityTimeline {
     std::uint32_t position;
     std::uint32_t column;
   };
+  struct PagedColumn {
+    CacheResidency cache;
+    std::uint32_t column;
+  };
+  bool changes_at(std::uint32_t step) const;
+
   std::uint32_t n_columns_, n_positions_;
   std::vector<Event> events_;       // by step, then column, then position
   std::vector<std::size_t> start_;  // [n_steps + 1] of each step's events
+  std::vector<PagedColumn> paged_;
 };
 
-/// The words of one KV head, walked forward in time. Evictions are destructive: bits only go out. Positions not yet
-/// generated carry their bits already.
+/// The words of one KV head, walked forward in time. Positions not yet generated carry bits of no meaning.
 class VisibilityWords {
  public:
   /// Goes to `step`, also backwards. `timeline` must outlive the walk.
@@ -44,6 +59,8 @@ class VisibilityWords {
   std::uint64_t generation() const { return generation_; }
 
  private:
+  bool advance_pages(std::uint32_t step);
+
   const VisibilityTimeline* timeline_ = nullptr;
   std::vector<std::uint64_t> words_;
   std::uint32_t step_ = 0;

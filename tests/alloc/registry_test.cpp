@@ -17,8 +17,9 @@ TEST(Registry, lists_every_system_once_in_display_order) {
   EXPECT_EQ(allocators, (std::vector<std::string_view>{"uniform", "pyramid", "reasonalloc", "reasonalloc-layer",
                                                        "reasonalloc-head", "reasonalloc-dynamic", "adakv", "headkv",
                                                        "dynamickv", "cake", "duoattention", "lukv", "oracle"}));
-  EXPECT_EQ(scorers, (std::vector<std::string_view>{"rkv", "snapkv", "snapkv-prefill", "keydiff", "knorm", "lagkv",
-                                                       "expected-attention", "random", "streaming", "oracle"}));
+  EXPECT_EQ(scorers, (std::vector<std::string_view>{"rkv", "snapkv", "snapkv-prefill", "h2o", "tova", "scissorhands",
+                                                    "keydiff", "knorm", "lagkv", "expected-attention", "lazyeviction",
+                                                    "cake", "quest", "lru", "random", "streaming", "oracle"}));
 }
 
 TEST(Registry, documents_every_component_and_parameter_within_a_line) {

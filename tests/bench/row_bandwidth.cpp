@@ -71,10 +71,13 @@ RowBandwidth measure_row_bandwidth(std::uint32_t n_prompt, std::uint32_t repeats
   const replay::Sequence sequence{1, kGroup, 1, kHeadDim, n_prompt + n_steps, n_prompt};
   std::mt19937 random(1);
   const std::vector<std::int32_t> evicted_at = evictions(n_prompt, n_steps, random);
-  const std::int32_t* const column = evicted_at.data();
+  replay::CacheResidency column;
+  column.evicted_at = evicted_at.data();
   replay::HeadResidency residency;
   residency.n_simulations = 1;
-  residency.timelines.emplace_back(std::span(&column, 1), sequence.n_positions, sequence.n_steps());
+  residency.blocks.push_back({replay::VisibilityTimeline(std::span(&column, 1), sequence.n_positions, n_steps),
+                              {0},
+                              replay::ColumnBlock::kAllHeads});
   const replay::Metrics metrics{.mass = true, .error = false, .recall = false};
   replay::TileEvaluator evaluator(sequence, metrics);
   replay::LayerScores scores;

@@ -145,11 +145,18 @@ ExactFigures exact_figures(const SyntheticTrace& trace, std::uint32_t layer, std
   return figures;
 }
 
-std::vector<bool> visible_at(const LayerResidency& residency, const Sequence& sequence, std::uint32_t kv_head,
+std::vector<bool> visible_at(const LayerResidency& residency, const Sequence& sequence, std::uint32_t cache,
                              std::uint32_t step) {
   std::vector<bool> visible(sequence.n_prompt + step + 1);
+  const std::size_t n_pages = residency.page > 0 ? (sequence.n_positions + residency.page - 1) / residency.page : 0;
+  const std::size_t line = (n_pages + 31) / 32;
   for (std::uint32_t i = 0; i < visible.size(); ++i) {
-    visible[i] = static_cast<std::int32_t>(step) < residency.evicted_at[kv_head * sequence.n_positions + i];
+    if (residency.page == 0) {
+      visible[i] = static_cast<std::int32_t>(step) < residency.evicted_at[cache * sequence.n_positions + i];
+    } else {
+      const std::uint32_t p = i / residency.page;
+      visible[i] = (residency.visible[(cache * sequence.n_steps() + step) * line + p / 32] >> (p % 32) & 1) != 0;
+    }
   }
   return visible;
 }

@@ -27,7 +27,7 @@ ExactFigures exact_figures(const SyntheticTrace& trace, std::uint32_t layer, std
                            std::uint32_t position, const std::vector<bool>& visible);
 
 /// Who is visible in decode step s, one flag per position 0 .. n_prompt + s.
-std::vector<bool> visible_at(const LayerResidency& residency, const Sequence& sequence, std::uint32_t kv_head,
+std::vector<bool> visible_at(const LayerResidency& residency, const Sequence& sequence, std::uint32_t cache,
                              std::uint32_t step);
 
 /// The `count` positions of a row that get most, ties to the lower position.

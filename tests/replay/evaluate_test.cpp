@@ -18,10 +18,8 @@ namespace {
 
 class EvaluateAgainstBruteForce : public ::testing::TestWithParam<TraceCase> {};
 
-TEST_P(EvaluateAgainstBruteForce, every_metric_agrees) {
-  const SyntheticTrace trace = trace_of(GetParam());
-  SCOPED_TRACE(::testing::Message() << "seed " << GetParam().seed);
-  const std::unique_ptr<Replayed> run = run_replay(trace, kMixed, 2);
+void check_every_metric(const SyntheticTrace& trace, const std::vector<std::string>& strategies) {
+  const std::unique_ptr<Replayed> run = run_replay(trace, strategies, 2);
   const Sequence& sequence = run->sequence;
   const MetricSums& sums = *run->sums;
   const std::uint32_t n = sums.n_columns;
@@ -60,6 +58,16 @@ TEST_P(EvaluateAgainstBruteForce, every_metric_agrees) {
                   2e-4 * std::sqrt(sums.step_output[s]));
     }
   }
+}
+
+TEST_P(EvaluateAgainstBruteForce, every_metric_agrees) {
+  SCOPED_TRACE(::testing::Message() << "seed " << GetParam().seed);
+  check_every_metric(trace_of(GetParam()), kMixed);
+}
+
+TEST_P(EvaluateAgainstBruteForce, every_metric_agrees_where_visibility_changes_in_every_step) {
+  SCOPED_TRACE(::testing::Message() << "seed " << GetParam().seed);
+  check_every_metric(trace_of(GetParam()), kEveryStep);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, EvaluateAgainstBruteForce,

@@ -277,7 +277,7 @@ TEST_F(TrapTruncatedRows, stored_rows_give_bounds_around_the_exact_mass) {
 TEST_F(ReplayCommand, missing_levels_name_the_strategy_and_the_remedy) {
   const std::string input = trace("a.h5", 1, {.tokens = true, .stats = true, .attention = true, .qkv = false});
   const std::string message = refusal<traces::MissingLevel>({input, "-b", "32", "-s", "uniform/rkv"});
-  expect_contains(message, "uniform/rkv needs queries and keys");
+  expect_contains(message, "uniform/rkv needs queries, keys (level qkv)");
   expect_contains(message, "--levels");
 }
 

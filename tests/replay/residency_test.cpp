@@ -25,16 +25,50 @@ std::vector<std::int32_t> random_evictions(std::mt19937& random) {
   return evicted_at;
 }
 
+TEST(VisibilityWords, follow_pages_that_go_and_come_back_beside_evictions) {
+  const unsigned seed = 62;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  constexpr std::uint32_t kPage = 4;
+  const std::size_t line = ((kPositions + kPage - 1) / kPage + 31) / 32;
+  std::vector<std::uint32_t> visible(kSteps * line);
+  for (std::uint32_t& word : visible) word = static_cast<std::uint32_t>(random());
+  std::copy_n(visible.begin() + 7 * static_cast<std::ptrdiff_t>(line), line,
+              visible.begin() + 8 * static_cast<std::ptrdiff_t>(line));
+  const std::vector<std::int32_t> evicted_at = random_evictions(random);
+  const std::vector<CacheResidency> columns = {
+      {.evicted_at = nullptr, .page = kPage, .visible = visible.data(), .line_words = line},
+      {.evicted_at = evicted_at.data()}};
+  const VisibilityTimeline timeline(columns, kPositions, kSteps);
+  VisibilityWords words;
+  for (const std::uint32_t begin : {0U, 17U, 5U}) {
+    words.start(timeline, begin);
+    std::uint64_t generation = words.generation();
+    for (std::uint32_t step = begin; step < kSteps; ++step) {
+      words.advance(step);
+      if (step == 8 && begin < 8 && std::count(evicted_at.begin(), evicted_at.end(), 8) == 0) {
+        EXPECT_EQ(words.generation(), generation) << "nothing changed";
+      }
+      generation = words.generation();
+      for (std::uint32_t i = 0; i < kPositions; ++i) {
+        const std::uint32_t page = i / kPage;
+        ASSERT_EQ(words.words()[i] & 1U, visible[step * line + page / 32] >> page % 32 & 1U) << step << ' ' << i;
+        ASSERT_EQ(words.words()[i] >> 1U, static_cast<std::int32_t>(step) < evicted_at[i] ? 1U : 0U);
+      }
+    }
+  }
+}
+
 TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
   const unsigned seed = 61;
   SCOPED_TRACE(seed);
   std::mt19937 random(seed);
   for (const std::size_t n : {1U, 7U, 64U}) {
     std::vector<std::vector<std::int32_t>> all;
-    std::vector<const std::int32_t*> pointers;
+    std::vector<CacheResidency> columns;
     for (std::size_t c = 0; c < n; ++c) all.push_back(random_evictions(random));
-    for (const auto& evicted_at : all) pointers.push_back(evicted_at.data());
-    const VisibilityTimeline timeline(pointers, kPositions, kSteps);
+    for (const auto& evicted_at : all) columns.push_back({.evicted_at = evicted_at.data()});
+    const VisibilityTimeline timeline(columns, kPositions, kSteps);
     VisibilityWords words;
     SeenPositions seen;
     for (const std::uint32_t begin : {0U, 17U, 5U}) {

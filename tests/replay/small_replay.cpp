@@ -10,6 +10,13 @@ namespace kvwave::replay {
 const std::vector<std::string> kMixed = {"uniform/rkv:window=4,buffer=8", "reasonalloc/rkv:window=4,buffer=8",
                                          "uniform/streaming:window=1,buffer=1"};
 
+const std::vector<std::string> kEveryStep = {"uniform/h2o",
+                                             "uniform/h2o:heads=query",
+                                             "uniform/tova",
+                                             "uniform/quest:page=4,dense=1",
+                                             "uniform/lru:page=4,wanted=5",
+                                             "uniform/rkv:window=4,buffer=8"};
+
 SyntheticTrace trace_of(const TraceCase& c) {
   SyntheticOptions options;
   options.shape = {
@@ -53,7 +60,11 @@ std::vector<bool> seen(const Replayed& run, const SyntheticTrace& trace, std::ui
                        std::uint32_t q_head, std::uint32_t step) {
   const std::uint32_t kv_head = q_head / run.sequence.group();
   const std::uint32_t n = run.sweep.n_simulations();
-  if (column < n) return visible_at(run.residency[layer][column], run.sequence, kv_head, step);
+  if (column < n) {
+    const LayerResidency& residency = run.residency[layer][column];
+    const bool own_cache = residency.n_caches == run.sequence.n_q_heads;
+    return visible_at(residency, run.sequence, own_cache ? q_head : kv_head, step);
+  }
   const std::uint32_t followed = run.sweep.configurations[run.sweep.ceilings[column - n]].simulations.front();
   const std::vector<bool> held = visible_at(run.residency[layer][followed], run.sequence, kv_head, step);
   const auto count = static_cast<std::uint32_t>(std::count(held.begin(), held.end(), true));

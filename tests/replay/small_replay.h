@@ -30,6 +30,8 @@ struct Replayed {
 
 /// A mixture of triggers and allocators, as strategies.
 extern const std::vector<std::string> kMixed;
+/// Cuts in every step, caches of query heads and of whole layers, pages that come back.
+extern const std::vector<std::string> kEveryStep;
 
 std::unique_ptr<Replayed> run_replay(const SyntheticTrace& trace, const std::vector<std::string>& strategies,
                                      unsigned threads, bool controls = true,
