@@ -16,9 +16,9 @@ bool compares_scores(const Allocator& allocator) {
   return allocator.needs_scores() || allocator.replan_needs().scores;
 }
 
-// Budgets that differ between the KV heads of a layer.
+// Budgets of KV heads, fixed or moved at refreshes.
 bool gives_heads_their_own(const Allocator& allocator) {
-  return allocator.needs_scores() || allocator.needs_table();
+  return allocator.needs_scores() || allocator.needs_table() || allocator.replans_layers();
 }
 
 bool can_be_negative(std::string_view scorer) {
@@ -35,22 +35,12 @@ std::string incompatibility(const Component& allocator, const Component& scorer)
                        allocator.name, scorer.name);
   }
   if (which->rule().granularity == Granularity::layer && gives_heads_their_own(*where)) {
-    return fmt::format("{} gives KV heads of a layer budgets of their own and {} keeps one set of positions for all",
+    return fmt::format("{} gives budget to KV heads and {} keeps one set of positions for all heads of a layer",
                        allocator.name, scorer.name);
   }
   if (compares_scores(*where) && scorer.name == "streaming") {
     return fmt::format("{} compares scores of KV heads and streaming scores positions alone, the same in every head",
                        allocator.name);
-  }
-  const std::unique_ptr<Scorer> what = make_scorer(scorer);
-  if (what->selects() && (where->replans_layers() || where->needs_scores() || where->needs_future_mass())) {
-    return fmt::format("{} shares budget by what happens at refreshes and {} chooses pages anew in every step",
-                       allocator.name, scorer.name);
-  }
-  const bool per_head = where->needs_scores() || where->needs_future_mass() || where->needs_table();
-  if (what->rule().granularity == Granularity::layer && (per_head || where->replans_layers())) {
-    return fmt::format("{} gives budget to KV heads and {} keeps one set of positions for all heads of a layer",
-                       allocator.name, scorer.name);
   }
   const bool weighs_mass = allocator.name == "adakv" && allocator.word("normalize") == "on";
   if (weighs_mass && can_be_negative(scorer.name)) {
