@@ -43,6 +43,8 @@ constexpr std::array kColumns = {
     FigureColumn{"place_ceiling", &Figures::place_ceiling, Better::higher, kShare},
     FigureColumn{"solved_budget", &Figures::solved_budget},
     FigureColumn{"protection_share", &Figures::protection_share, Better::neither, kShare},
+    FigureColumn{"bytes_read", &Figures::bytes_read},
+    FigureColumn{"bytes_moved", &Figures::bytes_moved},
 };
 
 }  // namespace

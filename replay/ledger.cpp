@@ -62,6 +62,8 @@ void csv_line(const LedgerEntry& entry, const Ledger& ledger, const Figures& fig
   const std::array entries = {figures.requested, figures.paged_mean, figures.paged_steady, figures.paged_peak};
   for (const double value : entries) number(ledger.bytes(value, n_heads).kv_head);
   for (const double value : entries) number(ledger.bytes(value, n_heads).q_head);
+  number(figures.bytes_read);
+  number(figures.bytes_moved);
   fmt::format_to(to, ",{},{},{}\n", csv_field(entry.baseline), entry.unequal_mean ? 1 : 0, entry.unequal_peak ? 1 : 0);
 }
 
@@ -91,8 +93,8 @@ std::uint32_t readers_per_cache(const Configuration& configuration, const Sequen
 std::string ledger_csv_header() {
   return "trace,strategy,budget,layer,kv_head,solved_budget,kind,caches,page,requested,realised_mean,realised_steady,"
          "realised_peak,paged_mean,paged_steady,paged_peak,bytes_requested,bytes_mean,bytes_steady,bytes_peak,"
-         "q_head_bytes_requested,q_head_bytes_mean,q_head_bytes_steady,q_head_bytes_peak,baseline,"
-         "unequal_realised_mean,unequal_realised_peak\n";
+         "q_head_bytes_requested,q_head_bytes_mean,q_head_bytes_steady,q_head_bytes_peak,bytes_read,bytes_moved,"
+         "baseline,unequal_realised_mean,unequal_realised_peak\n";
 }
 
 std::string ledger_csv_lines(const LedgerEntry& entry) {
@@ -122,11 +124,17 @@ std::string ledger_table_lines(const LedgerEntry& entry) {
   std::string flags;
   if (entry.unequal_mean) flags += 'm';
   if (entry.unequal_peak) flags += 'p';
-  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{} {}\n", configuration.strategy,
+  std::string traffic;
+  if (configuration.kind == ConfigurationKind::selection) {
+    traffic = fmt::format("{:>9}frees nothing, reads{} a step\n", "", size(figures.bytes_read));
+  } else if (configuration.kind == ConfigurationKind::offload) {
+    traffic = fmt::format("{:>9}keeps the rest elsewhere, moves{} a step\n", "", size(figures.bytes_moved));
+  }
+  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{} {}\n{}", configuration.strategy,
                      ledger.per_q_head() ? " (a cache per query head)" : "", configuration.budget,
                      figures.solved_budget, number(figures.requested), number(figures.realised_mean),
                      number(figures.realised_steady), number(figures.realised_peak), number(figures.paged_mean),
-                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), flags);
+                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), flags, traffic);
 }
 
 std::string ledger_table_legend() {

@@ -31,7 +31,8 @@ std::string ledger_csv_header();
 std::string ledger_csv_lines(const LedgerEntry& entry);
 
 std::string ledger_table_header();
-/// The configuration in one line of at most 100 columns, after a line with its name.
+/// The configuration in one line of at most 100 columns, after a line with its name; one more says what a selection
+/// reads and what an offloading strategy moves.
 std::string ledger_table_lines(const LedgerEntry& entry);
 std::string ledger_table_legend();
 

@@ -244,16 +244,19 @@ void MetricSums::add_scores(std::uint32_t layer, LayerScores& scores, kernels::T
 }
 
 void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
-                                      std::span<const std::uint32_t> counts) {
+                                      std::span<const std::uint32_t> counts, alloc::StrategyKind kind) {
   const std::uint32_t n_steps = sequence.n_steps();
   std::vector<std::uint32_t> total(n_steps, 0), paged(n_steps, 0);
   const std::vector<std::int32_t> head_budgets = found.head_budgets(sequence);
+  const bool holds_more = kind == alloc::StrategyKind::selection;
+  const std::vector<std::uint32_t> all_held =
+      holds_more ? found.held_counts(sequence, kind) : std::vector<std::uint32_t>();
   for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
     const std::span<const std::uint32_t> resident = counts.subspan(std::size_t{h} * n_steps, n_steps);
+    const std::span<const std::uint32_t> held =
+        holds_more ? std::span(all_held).subspan(std::size_t{h} * n_steps, n_steps) : resident;
     for (std::uint32_t s = 0; s < n_steps; ++s) total[s] += resident[s];
-    if (metrics.page > 1) {
-      for (std::uint32_t s = 0; s < n_steps; ++s) paged[s] += in_pages(resident[s], metrics.page);
-    }
+    for (std::uint32_t s = 0; s < n_steps; ++s) paged[s] += in_pages(held[s], metrics.page);
     if (with_bins_) {
       const std::size_t head = std::size_t{layer} * sequence.n_kv_heads + h;
       const std::size_t n_heads = std::size_t{sequence.n_layers} * sequence.n_kv_heads;
@@ -268,14 +271,28 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
     const BudgetHistory budgets{found.refresh_step, head_budgets.empty() ? nullptr : head_budgets.data() + h,
                                 sequence.n_kv_heads};
     out.held = held_entries(resident, budgets, sequence.n_prompt, counted_from[column], metrics.page);
+    out.memory =
+        holds_more ? held_entries(held, budgets, sequence.n_prompt, counted_from[column], metrics.page) : out.held;
+    out.moved = moved_entries(found, h, counted_from[column]);
     const Turnover turnover = cache_turnover(found, h);
     out.churn = turnover.churn;
     out.jaccard = turnover.jaccard;
   }
   for (std::uint32_t s = 0; s < n_steps; ++s) {
     step_resident[std::size_t{s} * n_columns + column] += total[s];
-    step_paged[std::size_t{s} * n_columns + column] += metrics.page > 1 ? paged[s] : total[s];
+    step_paged[std::size_t{s} * n_columns + column] += paged[s];
   }
+}
+
+double MetricSums::moved_entries(const LayerResidency& found, std::uint32_t kv_head, std::uint32_t first) const {
+  const std::size_t n_steps = sequence.n_steps();
+  if (found.moved.empty() || first >= n_steps) return std::numeric_limits<double>::quiet_NaN();
+  const std::size_t n = found.caches_per_kv_head(sequence);
+  double sum = 0;
+  for (std::size_t cache = kv_head * n; cache < (kv_head + 1) * n; ++cache) {
+    for (std::size_t s = first; s < n_steps; ++s) sum += found.moved[cache * n_steps + s];
+  }
+  return sum / static_cast<double>(n_steps - first);
 }
 
 // Of a KV head's cache, or the mean over the caches of its query heads.
@@ -299,7 +316,10 @@ void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResiden
     const std::uint32_t source =
         column < n_simulations ? column
                                : sweep_.configurations[sweep_.ceilings[column - n_simulations]].simulations.front();
-    add_column_residency(layer, column, residency[source], counts[source]);
+    const Simulation& simulation = sweep_.simulations[source];
+    const alloc::StrategyKind kind =
+        simulation.is_full() ? alloc::StrategyKind::destructive : simulation.scorer->kind();
+    add_column_residency(layer, column, residency[source], counts[source], kind);
   });
 }
 

@@ -22,7 +22,9 @@ inline constexpr std::uint32_t kMostBins = 128;
 
 /// What a KV head of a column came to; index [layer][kv_head][column].
 struct HeadOutcome {
-  HeldEntries held;
+  HeldEntries held;    ///< entries that attention reads
+  HeldEntries memory;  ///< entries that take memory: the same, but for a selection all positions
+  double moved = 0;    ///< entries moved to or from the reservoir, mean over counted steps; NaN without any
   NeededAfterEviction needed;
   WorstSteps mass, error, recall;  ///< lowest retained mass, largest output error, lowest recall of the counted steps
   Drops drops;                     ///< of retained mass over the counted steps
@@ -55,7 +57,7 @@ class MetricSums {
   std::vector<std::uint32_t> counted_from;                             // [column]
   std::vector<double> step_mass, step_error, step_bound, step_recall;  // [step][column] sums over layers and q_heads
   std::vector<double> step_output, step_unknown;                       // [step]
-  std::vector<std::uint64_t> step_resident, step_paged;                // [step][column] sums over layers and KV heads
+  std::vector<std::uint64_t> step_resident, step_paged;  // [step][column] read, held in pages; over KV heads
   std::vector<double> head_mass, head_error, head_bound, head_recall, head_output, head_high;  // [l][hq][column]
   std::vector<HeadOutcome> outcome;                     // [layer][kv_head][column]
   std::vector<double> bin_mass, bin_error, bin_recall;  // [bin][layer][q_head][column]
@@ -79,7 +81,8 @@ class MetricSums {
   void add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first, std::uint32_t n);
   Turnover cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const;
   void add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
-                            std::span<const std::uint32_t> counts);
+                            std::span<const std::uint32_t> counts, alloc::StrategyKind kind);
+  double moved_entries(const LayerResidency& found, std::uint32_t kv_head, std::uint32_t first) const;
   std::size_t outcome_index(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t column) const {
     return (std::size_t{layer} * sequence.n_kv_heads + kv_head) * n_columns + column;
   }

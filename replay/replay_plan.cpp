@@ -27,6 +27,7 @@ class Planner {
         std::all_of(listed_.begin(), listed_.end(), [](const TraceSurvey& trace) { return trace.levels.qkv; });
     plan_.options = arguments_.options;
     choose_device();
+    plan_.request.clairvoyant_budgets = !plan_.options.device.is_cuda();
     if (plan_.options.compare_selections && !plan_.options.device.is_cuda()) {
       throw Error("--compare-cpu compares a CUDA device with the CPU, but the replay runs on the CPU");
     }

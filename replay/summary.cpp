@@ -120,7 +120,7 @@ class Summariser {
     DropSums drops;
     add_drops(layer, h, columns, drops);
     put(drops, static_cast<double>(columns.size()), figures);
-    Mean requested, mean, steady, peak, paged_mean, paged_steady, paged_peak, needed, churn, jaccard;
+    Mean requested, mean, steady, peak, paged_mean, paged_steady, paged_peak, moved, needed, churn, jaccard;
     Mean mass_decile, mass_step, error_decile, error_step, recall_decile, recall_step;
     for (const std::uint32_t column : columns) {
       const HeadOutcome& out = outcome(layer, h, column);
@@ -129,9 +129,10 @@ class Summariser {
       mean.add(out.held.mean);
       steady.add(out.held.steady);
       peak.add(counted ? out.held.peak : kNoFigure);
-      paged_mean.add(out.held.paged_mean);
-      paged_steady.add(out.held.paged_steady);
-      paged_peak.add(counted ? out.held.paged_peak : kNoFigure);
+      paged_mean.add(out.memory.paged_mean);
+      paged_steady.add(out.memory.paged_steady);
+      paged_peak.add(counted ? out.memory.paged_peak : kNoFigure);
+      moved.add(out.moved);
       needed.add(out.needed.n_positions);
       churn.add(out.churn);
       jaccard.add(out.jaccard);
@@ -150,6 +151,7 @@ class Summariser {
     figures.paged_steady = paged_steady.value();
     figures.paged_peak = paged_peak.value();
     set_bytes(entry_bytes_, figures);
+    figures.bytes_moved = moved.value() * entry_bytes_;
     figures.worst_decile = mass_decile.value();
     figures.worst_step = mass_step.value();
     const std::int64_t worst_at = outcome(layer, h, columns.front()).mass.step;
@@ -182,6 +184,7 @@ class Summariser {
     figures.bytes_mean = figures.paged_mean * bytes_per_entry;
     figures.bytes_steady = figures.paged_steady * bytes_per_entry;
     figures.bytes_peak = figures.paged_peak * bytes_per_entry;
+    figures.bytes_read = figures.realised_mean * bytes_per_entry;
   }
 
   // Layers [first, last), whose KV heads are `heads`; everything but what follows the steps of all heads together.
@@ -207,6 +210,9 @@ class Summariser {
       for (const Figures& head : heads) mean.add(head.*figure);
       figures.*figure = mean.value();
     }
+    double moved = 0;
+    for (const Figures& head : heads) moved += head.bytes_moved;
+    figures.bytes_moved = moved;
     for (const Figures& head : heads) {
       figures.needed_first_step = std::fmin(figures.needed_first_step, head.needed_first_step);
     }

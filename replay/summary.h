@@ -20,9 +20,12 @@ struct Figures {
   double realised_mean = kNoFigure;    ///< entries that attention reads per KV head
   double realised_steady = kNoFigure;  ///< entries left by an eviction
   double realised_peak = kNoFigure;    ///< of a configuration: peak of all KV heads together, per KV head
-  double paged_mean = kNoFigure, paged_steady = kNoFigure, paged_peak = kNoFigure;  ///< the same in whole pages
+  /// Entries that take memory (a selection holds more than attention reads), in whole pages.
+  double paged_mean = kNoFigure, paged_steady = kNoFigure, paged_peak = kNoFigure;
   /// Keys and values of the paged entries, summed over what the figure covers.
   double bytes_mean = kNoFigure, bytes_steady = kNoFigure, bytes_peak = kNoFigure;
+  double bytes_read = kNoFigure;   ///< of the entries that attention reads in a step, summed likewise
+  double bytes_moved = kNoFigure;  ///< to or from a reservoir in a step, summed likewise; offload only
   double budget_gini = kNoFigure;  ///< inequality of `requested` over the KV heads; configuration and layer only
 
   double retained_mass = kNoFigure;     ///< certified lower bound when rows are truncated, exact otherwise

@@ -28,6 +28,13 @@ alloc::Strategy control_like(std::string_view scorer, const alloc::Component& fa
   return control;
 }
 
+// The clairvoyant split of the model's budget over layers and heads, tokens still chosen by `family`.
+alloc::Strategy oracle_budgets(const alloc::Component& family) {
+  alloc::Strategy control = alloc::Strategy::parse("oracle/rkv");
+  control.scorer = family;
+  return control;
+}
+
 alloc::Component rule_family(const std::vector<alloc::Strategy>& strategies) {
   for (const alloc::Strategy& strategy : strategies) {
     if (strategy.scorer.name == "rkv" || strategy.scorer.name == "snapkv") return strategy.scorer;
@@ -329,6 +336,10 @@ Sweep build_sweep(const SweepRequest& request, const Sequence& sequence, std::sp
     builder.add(alloc::Strategy::parse("full"), budget, true);
     builder.add_ceiling(family, budget, true);
     if (request.clairvoyant) builder.add(control_like("oracle", family), budget, true);
+    const bool split = request.clairvoyant && request.clairvoyant_budgets && !request.match_memory;
+    if (split && !alloc::make_scorer(family)->rule().protects()) {
+      builder.add(oracle_budgets(family), budget, true);
+    }
     builder.add(control_like("streaming", family), budget, true);
     builder.add(control_like("random", family), budget, true);
   }

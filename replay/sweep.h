@@ -99,7 +99,10 @@ struct SweepRequest {
   std::vector<std::uint32_t> budgets;       ///< average entries per KV head; doubles are dropped
   bool ceiling = false;                     ///< the ceiling was asked for by name
   bool controls = true;
-  bool clairvoyant = true;           ///< whether the oracle is among the controls (it needs queries and keys)
+  bool clairvoyant = true;  ///< whether the oracle is among the controls (it needs queries and keys)
+  /// Whether the oracle of budgets is (it also needs the CPU). It is left out under `match_memory`, which cannot solve
+  /// for it, and where entries are protected: a split that does not care could not hold them.
+  bool clairvoyant_budgets = true;
   bool explain_protection = false;   ///< adds random_score and unprotected for every strategy that scores entries
   bool match_memory = false;         ///< budgets are asked memory: replay solves for the budget that realises it
   std::vector<SolvedBudget> solved;  ///< what it found; others run with the asked budget

@@ -190,6 +190,7 @@ class Summary {
     out["bytes_mean"] = out["paged_mean"] * bytes;
     out["bytes_steady"] = out["paged_steady"] * bytes;
     out["bytes_peak"] = paged_peak * bytes;
+    out["bytes_read"] = out["realised_mean"] * bytes;
   }
 
   void put_drops(std::uint32_t l0, std::uint32_t l1, std::uint32_t h0, std::uint32_t h1, NamedValues& out) const {

@@ -118,6 +118,36 @@ TEST_F(FairComparison, a_policy_without_score_is_explained_by_its_protection_who
   }
 }
 
+TEST_F(FairComparison, a_selection_holds_all_and_reads_its_share_and_an_offload_counts_what_it_moves) {
+  SweepRequest request;
+  request.budgets = {64};
+  request.controls = false;
+  const auto run = replay({"full", "uniform/quest", "uniform/lru", "uniform/rkv:buffer=16"}, request);
+  const auto all = summaries(*run);
+  const Figures &full = all[0].total, &quest = all[1].total, &lru = all[2].total, &rkv = all[3].total;
+  EXPECT_NEAR(quest.bytes_mean, full.bytes_mean, 1e-6 * full.bytes_mean) << "nothing is freed";
+  EXPECT_NEAR(quest.bytes_peak, full.bytes_peak, 1e-6 * full.bytes_peak);
+  EXPECT_LT(quest.bytes_read, 2 * full.bytes_read) << "each of the two query heads reads pages of its own";
+  EXPECT_TRUE(std::isnan(quest.bytes_moved)) << "no reservoir";
+  EXPECT_LT(lru.bytes_mean, full.bytes_mean);
+  double moved = 0;  // counted from phase 1 itself
+  const std::uint32_t n_steps = run->sequence.n_steps(), first = run->sequence.counted_from(64);
+  ReplayOptions options;
+  options.metrics = {.error = false, .recall = false};
+  options.keep_details = true;
+  SweepRequest detailed = request;
+  detailed.strategies = {alloc::Strategy::parse("uniform/lru")};
+  const auto kept =
+      replay_trace(*reader_, 7, detailed, std::vector<double>{30, 20, 10}, options, pool_, [](auto, auto) {});
+  for (const std::vector<LayerResidency>& layer : kept->residency) {
+    ASSERT_EQ(layer[0].moved.size(), std::size_t{layer[0].n_caches} * n_steps);
+    for (std::size_t i = 0; i < layer[0].moved.size(); ++i) moved += i % n_steps >= first ? layer[0].moved[i] : 0;
+  }
+  EXPECT_GT(moved, 0);
+  EXPECT_NEAR(lru.bytes_moved, moved / (n_steps - first) * 2 * 8 * 2, 1e-6 * lru.bytes_moved);
+  EXPECT_TRUE(std::isnan(rkv.bytes_moved));
+}
+
 TEST_F(FairComparison, ledger_lines_add_up_to_their_configuration) {
   SweepRequest request;
   request.budgets = {40};

@@ -137,7 +137,7 @@ TEST_F(ReplayCommand, results_hold_what_their_specification_lists) {
   EXPECT_EQ(results.text_attribute("/", "format"), "kvwave-results");
   const std::vector<std::string> strategies = results.strings("/config/strategy");
   const std::uint64_t n = strategies.size();
-  EXPECT_EQ(n, 7U);
+  EXPECT_EQ(n, 8U);
   EXPECT_EQ(results.strings("/config/kind")[2], "selection") << strategies[2];
   EXPECT_EQ(results.shape("/config/unequal_realised_mean"), (std::vector<std::uint64_t>{n}));
   using Shape = std::vector<std::uint64_t>;

@@ -30,8 +30,8 @@ std::vector<std::string> names(const Sweep& sweep) {
 
 TEST(Sweep, adds_every_control_at_every_budget) {
   const Sweep sweep = sweep_of({"pyramid/rkv"}, {64, 128});
-  const std::vector<std::string> once = {"pyramid/rkv",       "full",          "ceiling", "uniform/oracle",
-                                         "uniform/streaming", "uniform/random"};
+  const std::vector<std::string> once = {
+      "pyramid/rkv", "full", "ceiling", "uniform/oracle", "oracle/rkv", "uniform/streaming", "uniform/random"};
   std::vector<std::string> expected = once;
   expected.insert(expected.end(), once.begin(), once.end());
   EXPECT_EQ(names(sweep), expected);
