@@ -38,7 +38,9 @@ TEST(GrowingTrace, new_steps_appear_and_the_cursor_stays_at_the_newest) {
   while ((session.trace().n_steps() < all || session.trace().growing) && Clock::now() < deadline) {
     session.follow(now += std::chrono::seconds(1));
     session.wait();
-    for (const auto& m : session.take_messages()) FAIL() << m;
+    for (const auto& m : session.take_messages()) {
+      if (m.find("not finite") == std::string::npos) FAIL() << m;  // the writer counts some on purpose
+    }
     if (session.trace().n_steps() > 0) {
       ASSERT_EQ(session.view().step, session.trace().n_steps() - 1);
     }
