@@ -104,6 +104,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   }
   const bool has_qkv = trace.info().levels.qkv;
   request.clairvoyant = request.clairvoyant && has_qkv;
+  request.clairvoyant_budgets = request.clairvoyant_budgets && !options.device.is_cuda();
   if (request.match_memory) {
     request.solved = match_memory(trace, trace_key, request, sequence, demand, options.metrics.page, pool);
   }

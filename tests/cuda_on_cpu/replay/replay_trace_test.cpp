@@ -24,6 +24,7 @@ SweepRequest request_of(const std::vector<std::string>& strategies, std::vector<
   SweepRequest request;
   for (const std::string& strategy : strategies) request.strategies.push_back(alloc::Strategy::parse(strategy));
   request.budgets = std::move(budgets);
+  request.clairvoyant_budgets = false;  // layers in step are for the CPU alone
   return request;
 }
 
