@@ -20,6 +20,7 @@
 #include "alloc/parameter.h"
 #include "alloc/press_parameters.h"
 #include "alloc/refresh_parameters.h"
+#include "alloc/vector_norm.h"
 
 namespace kvwave::alloc {
 namespace {
@@ -90,7 +91,7 @@ class ExpectedAttention final : public Scorer {
     for (std::size_t g = 0; g < group; ++g) add_head(residents, outlook(residents, g * d), group, expected);
     double top = 0;
     for (std::size_t j = sinks_; j < n; ++j) {
-      if (value_norm_) expected[j] = (expected[j] + epsilon_) * norm(residents.values[residents.position[j]]);
+      if (value_norm_) expected[j] = (expected[j] + epsilon_) * vector_norm(residents.values[residents.position[j]]);
       top = std::max(top, expected[j]);
     }
     for (std::size_t j = 0; j < score.size(); ++j) {
@@ -99,12 +100,6 @@ class ExpectedAttention final : public Scorer {
   }
 
  private:
-  static double norm(std::span<const float> vector) {
-    double square = 0;
-    for (const float x : vector) square += double{x} * x;
-    return std::sqrt(square);
-  }
-
   QueryOutlook outlook(const Residents& residents, std::size_t first_channel) const {
     const std::size_t d = residents.keys.width(), n_seen = std::size_t{residents.now} + 1;
     const std::size_t given = residents.refresh == 0 ? n_seen : std::min(queries_, n_seen);

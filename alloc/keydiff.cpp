@@ -13,17 +13,12 @@
 #include "alloc/components.h"
 #include "alloc/parameter.h"
 #include "alloc/press_parameters.h"
+#include "alloc/vector_norm.h"
 
 namespace kvwave::alloc {
 namespace {
 
 constexpr double kNormGuard = 1e-12, kCosineGuard = 1e-8;  // of torch's normalize and cosine_similarity
-
-double norm(std::span<const float> vector) {
-  double square = 0;
-  for (const float x : vector) square += double{x} * x;
-  return std::sqrt(square);
-}
 
 class KeyDiff final : public Scorer {
  public:
@@ -42,7 +37,7 @@ class KeyDiff final : public Scorer {
     const auto n = static_cast<double>(residents.position.size());
     for (const std::uint32_t position : residents.position) {
       const std::span<const float> key = residents.keys[position];
-      const double scale = 1.0 / (n * std::max(norm(key), kNormGuard));
+      const double scale = 1.0 / (n * std::max(vector_norm(key), kNormGuard));
       for (std::size_t c = 0; c < anchor.size(); ++c) anchor[c] += key[c] * scale;
     }
     double square = 0;
@@ -52,7 +47,7 @@ class KeyDiff final : public Scorer {
       const std::span<const float> key = residents.keys[residents.position[j]];
       double dot = 0;
       for (std::size_t c = 0; c < anchor.size(); ++c) dot += key[c] * anchor[c];
-      score[j] = static_cast<float>(-dot / (std::max(norm(key), kCosineGuard) * anchor_norm));
+      score[j] = static_cast<float>(-dot / (std::max(vector_norm(key), kCosineGuard) * anchor_norm));
     }
   }
 

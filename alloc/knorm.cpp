@@ -4,11 +4,10 @@
 //   score_j = -|k_j|
 //
 // Rotation does not change a norm. No sinks, no window.
-#include <cmath>
-
 #include "alloc/components.h"
 #include "alloc/parameter.h"
 #include "alloc/press_parameters.h"
+#include "alloc/vector_norm.h"
 
 namespace kvwave::alloc {
 namespace {
@@ -27,9 +26,7 @@ class Knorm final : public Scorer {
 
   void score(const Residents& residents, std::span<float> score) const override {
     for (std::size_t j = 0; j < score.size(); ++j) {
-      double square = 0;
-      for (const float x : residents.keys[residents.position[j]]) square += double{x} * x;
-      score[j] = static_cast<float>(-std::sqrt(square));
+      score[j] = static_cast<float>(-vector_norm(residents.keys[residents.position[j]]));
     }
   }
 

@@ -256,7 +256,9 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
     const std::span<const std::uint32_t> held =
         holds_more ? std::span(all_held).subspan(std::size_t{h} * n_steps, n_steps) : resident;
     for (std::uint32_t s = 0; s < n_steps; ++s) total[s] += resident[s];
-    for (std::uint32_t s = 0; s < n_steps; ++s) paged[s] += in_pages(held[s], metrics.page);
+    for (std::uint32_t s = 0; s < n_steps; ++s) {
+      paged[s] += metrics.page > 1 ? in_pages(held[s], metrics.page) : held[s];
+    }
     if (with_bins_) {
       const std::size_t head = std::size_t{layer} * sequence.n_kv_heads + h;
       const std::size_t n_heads = std::size_t{sequence.n_layers} * sequence.n_kv_heads;
