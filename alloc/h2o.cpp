@@ -8,13 +8,14 @@
 // head per query head; with groups the probabilities are summed over the group, or heads=query gives each query head
 // its own cache.
 // form=prefill (KVCache-Factory's H2OKVCluster at c97f9d7): one cut after the prompt, the best B - window by S over all
-// prompt rows and the last `window`; the decoded tail is never cut.
-// The mask form of the paper's accuracy tables (budgets frozen as shares of the prompt, memory not freed) and the
-// "H2O" of the R-KV repository, which is neither cumulative nor able to run, are not offered.
+// prompt rows and the last `window`; the decoded tail is never cut. Each query head has its own cache there.
+// form=mask (h2o_hf/utils_hh), that of the paper's accuracy tables: h2o_mask.cpp.
+// The "H2O" of the R-KV repository, which is neither cumulative nor able to run, is not offered.
 #include <cmath>
 #include <vector>
 
 #include "alloc/components.h"
+#include "alloc/h2o_mask.h"
 #include "alloc/parameter.h"
 #include "alloc/refresh_parameters.h"
 
@@ -75,18 +76,36 @@ class H2o final : public Scorer {
   bool once_;
 };
 
+ParameterSpec form_parameter() {
+  ParameterSpec form =
+      word_parameter("form", {"drop", "prefill", "mask"}, "cut in every step, once after the prompt, or masked");
+  form.presets = {{"prefill", "heads", "query"}, {"mask", "heads", "query"}};
+  return form;
+}
+
+ParameterSpec sizes_parameter() {
+  ParameterSpec sizes =
+      word_parameter("sizes", {"budget", "prompt"}, "form=mask: shares of the budget, or (the code) of the prompt");
+  sizes.presets = {{"prompt", "heavy", "0.1"}};
+  return sizes;
+}
+
 }  // namespace
 
 ScorerEntry h2o_entry() {
-  return {
-      {.name = "h2o",
-       .summary = "largest sums of attention so far, and the newest; cut in every step",
-       .source = "H2O, arXiv 2306.14048; github.com/FMInference/H2O ac75c2a",
-       .parameters = joined({word_parameter("form", {"drop", "prefill"}, "cut in every step, or once after the prompt"),
-                             real_parameter("heavy", "0.5", 0, 1, "form=drop: share of the budget for heavy hitters"),
-                             integer_parameter("window", "8", 0, 4096, "form=prefill: newest prompt entries kept")},
-                            step_parameters(true))},
-      [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<H2o>(component); }};
+  return {{.name = "h2o",
+           .summary = "largest sums of attention so far, and the newest; cut in every step",
+           .source = "H2O, arXiv 2306.14048; github.com/FMInference/H2O ac75c2a",
+           .parameters =
+               joined({form_parameter(), sizes_parameter(),
+                       real_parameter("heavy", "0.5", 0, 1, "share of heavy hitters (sizes=prompt: 0.1)"),
+                       real_parameter("newest", "0.1", 0, 1, "sizes=prompt: share of the newest; else the rest of B"),
+                       integer_parameter("window", "8", 0, 4096, "form=prefill: newest prompt entries kept")},
+                      step_parameters(true))},
+          [](const Component& component) -> std::unique_ptr<Scorer> {
+            if (component.word("form") == "mask") return make_h2o_mask(component);
+            return std::make_unique<H2o>(component);
+          }};
 }
 
 }  // namespace kvwave::alloc

@@ -40,6 +40,7 @@ class LruSelector final : public StepSelector {
         n_prompt_(cache.n_prompt),
         most_pages_(std::max(1U, static_cast<std::uint32_t>(cache.budget) / options.page)),
         pages_((cache.n_positions + options.page - 1) / options.page) {
+    check_page_protection(options.protection, n_prompt_, options.page, most_pages_, "lru");
     if (n_prompt_ == 0) return;
     for (std::uint32_t p = 0; p <= (n_prompt_ - 1) / options.page; ++p) pages_[p] = {.resident = true, .exists = true};
   }

@@ -18,7 +18,7 @@ std::vector<ParameterSpec> press_parameters(std::string_view buffer) {
 }
 
 RefreshRule press_rule(const Component& component) {
-  RefreshRule rule = refresh_rule(component);
+  RefreshRule rule = rule_without_trigger(component);
   const std::string& trigger = component.word("trigger");
   rule.trigger = trigger == "decoded"    ? Trigger::overflow_multiple
                  : trigger == "position" ? Trigger::position_multiple

@@ -36,7 +36,9 @@ class QuestSelector final : public StepSelector {
       : options_(options),
         dense_(cache.layer < options.dense_layers),
         n_prompt_(cache.n_prompt),
-        most_pages_(std::max(kFewestPages, static_cast<std::uint32_t>(cache.budget) / options.page)) {}
+        most_pages_(std::max(kFewestPages, static_cast<std::uint32_t>(cache.budget) / options.page)) {
+    if (!dense_) check_page_protection(options.protection, n_prompt_, options.page, most_pages_, "quest");
+  }
 
   std::uint32_t page() const override { return options_.page; }
 

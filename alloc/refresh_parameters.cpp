@@ -10,6 +10,7 @@ namespace kvwave::alloc {
 namespace {
 
 constexpr std::string_view kPromptMeaning = "cut after prefill, keep until a refresh, never drop";
+constexpr std::string_view kTriggerMeaning = "positions, tokens decoded (B + buffer held, or > B), line ends";
 
 PromptRule prompt_rule(const Component& component) {
   const std::string& prompt = component.word("prompt");
@@ -24,6 +25,9 @@ std::vector<ParameterSpec> refresh_parameters(bool with_order) {
       integer_parameter("buffer", "128", 1, 1'000'000, "refresh at positions that are multiples of this"),
       word_parameter("prompt", {"cut", "keep", "protect"}, kPromptMeaning),
       protection_parameter(),
+      word_parameter("trigger", {"position", "decoded", "overflow", "newline"}, kTriggerMeaning),
+      word_parameter("cut", {"after", "before"}, "the step that triggers a cut attends before it, or after"),
+      word_parameter("content", {"all", "think"}, "trigger=newline: always, or not after </think>"),
   };
   if (with_order) {
     parameters.push_back(word_parameter("order", {"score", "time"}, "slots of survivors: best first or by position"));
@@ -32,6 +36,18 @@ std::vector<ParameterSpec> refresh_parameters(bool with_order) {
 }
 
 RefreshRule refresh_rule(const Component& component) {
+  RefreshRule rule = rule_without_trigger(component);
+  const std::string& trigger = component.word("trigger");
+  rule.trigger = trigger == "position"   ? Trigger::position_multiple
+                 : trigger == "decoded"  ? Trigger::decoded_multiple
+                 : trigger == "overflow" ? Trigger::overflow_multiple
+                                         : Trigger::newline;
+  if (component.word("cut") == "before") rule.cut = CutTime::before_attention;
+  rule.until_think_end = component.word("content") == "think";
+  return rule;
+}
+
+RefreshRule rule_without_trigger(const Component& component) {
   RefreshRule rule;
   rule.window = static_cast<std::uint32_t>(component.integer("window"));
   rule.buffer = static_cast<std::uint32_t>(component.integer("buffer"));

@@ -22,6 +22,7 @@ enum class Trigger {
   position_multiple,  ///< position a multiple of `buffer` and n >= B: original R-KV, the prompt counted
   decoded_multiple,   ///< a multiple of `buffer` tokens decoded and n >= B + buffer: R-KV 2026, the prompt not counted
   overflow_multiple,  ///< a multiple of `buffer` tokens decoded and n > B: LazyEviction
+  newline,            ///< the step's own token ends a line (ends_line()) and n >= B: R-KV's other trigger
   every_step,         ///< n > B: TOVA, H2O, CAKE's decode form
   after_prompt        ///< once, after prefill, when n > B; the decoded tail is unbounded
 };
@@ -68,9 +69,14 @@ struct RefreshRule {
   CutTime cut = CutTime::after_attention;
   Granularity granularity = Granularity::kv_head;
   Protection protection;
+  bool until_think_end = false;  ///< Trigger::newline: not after the text "</think>" was written
 
   bool protects_prompt() const { return prompt == PromptRule::protect || protection.prompt; }
   bool protects() const { return protects_prompt() || protection.any(); }
 };
+
+/// Whether a token with these bytes is one of R-KV's newline tokens: one or two line ends, after a full stop, a closing
+/// parenthesis, or nothing. In a trace the recorded token stands for the argmax that the code looks at.
+bool ends_line(std::string_view token_bytes);
 
 }  // namespace kvwave::alloc

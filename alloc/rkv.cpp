@@ -13,6 +13,9 @@
 // form=2026  the later serving code: whenever another `buffer` tokens have been decoded and budget + buffer is reached;
 //            the prompt stays until then, survivors are sorted by position
 // form=hf    its Hugging Face adapter: after each `buffer` decoded tokens, before that step's attention
+// A form is a set of defaults for trigger, cut, prompt and order, which can be given one by one. trigger=newline is the
+// code's other trigger (divide_method "newline"): in the step of each token that ends a line, `buffer` unused;
+// content=think (its compression_content) ends that with "</think>".
 #include <bit>
 #include <cstdint>
 #include <string>
@@ -31,30 +34,22 @@ float round_bf16(float value) {
   return std::bit_cast<float>(bits & 0xFFFF0000U);
 }
 
-RefreshRule rule_of_form(const Component& component) {
-  RefreshRule rule = refresh_rule(component);
-  const std::string& form = component.word("form");
-  if (form == "2026") rule.trigger = Trigger::decoded_multiple;
-  if (form == "hf") {
-    rule.trigger = Trigger::overflow_multiple;
-    rule.cut = CutTime::before_attention;
-  }
-  return rule;
-}
-
 ParameterSpec form_parameter() {
   ParameterSpec form = word_parameter("form", {"2025", "2026", "hf"}, "paper's code, serving code, or HF adapter");
   for (const std::string_view word : {"2026", "hf"}) {
     form.presets.push_back({word, "prompt", "keep"});
     form.presets.push_back({word, "order", "time"});
   }
+  form.presets.push_back({"2026", "trigger", "decoded"});
+  form.presets.push_back({"hf", "trigger", "overflow"});
+  form.presets.push_back({"hf", "cut", "before"});
   return form;
 }
 
 class Rkv final : public Scorer {
  public:
   explicit Rkv(const Component& component)
-      : rule_(rule_of_form(component)),
+      : rule_(refresh_rule(component)),
         importance_weight_(static_cast<float>(component.real("lambda"))),
         redundancy_weight_(
             static_cast<float>((component.word("sign") == "plus" ? 1.0 : -1.0) * (1.0 - component.real("lambda")))),

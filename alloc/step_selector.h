@@ -29,6 +29,9 @@ class StepSelector {
   virtual ~StepSelector() = default;
   /// Positions of a page; 1 or more, the same for all selectors of a scorer.
   virtual std::uint32_t page() const = 0;
+  /// Before the first step, of scorers with needs().prompt_rows: the full row of each of that many newest prompt
+  /// positions, oldest first, reduced as SelectorStep::row.
+  virtual void observe_prompt(std::uint32_t /*position*/, std::span<const float> /*row*/) {}
   /// Steps come in the order of time, from the first decode step on. A page of a destructive scorer that was visible
   /// and is not any more never becomes visible again.
   virtual void select(const SelectorStep& step, PageChoice& choice) = 0;

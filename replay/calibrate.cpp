@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "replay/error.h"
+#include "replay/generated_demand.h"
 
 namespace kvwave::replay {
 namespace {
@@ -22,23 +23,39 @@ double depth(std::size_t layer, std::size_t n_layers) {
   return n_layers < 2 ? 0.0 : static_cast<double>(layer) / static_cast<double>(n_layers - 1);
 }
 
-// From the demands of every query head; the stored layer demand is their mean alone.
-void add_head_averages(const traces::TraceReader& trace, std::size_t at, HeadAverage over_heads, TraceWave& wave) {
+// Calls use(i, layer, demands of its query heads in decode step i).
+template <class Use>
+void for_each_stored_demand(const traces::TraceReader& trace, double rho, const Use& use) {
   const traces::ModelShape& shape = trace.shape();
-  const std::size_t n_rho = trace.info().rho.size(), n_heads = shape.n_q_heads;
+  const std::size_t at = rho_index(trace, rho), n_rho = trace.info().rho.size(), n_heads = shape.n_q_heads;
   const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
   const std::uint32_t block = rows_per_read(shape.n_layers * n_heads * n_rho);
-  std::vector<std::uint32_t> rows, heads(n_heads), scratch;
+  std::vector<std::uint32_t> rows, heads(n_heads);
   for (std::uint32_t begin = first; begin < end; begin += std::min(block, end - begin)) {
     const std::uint32_t n = std::min(block, end - begin);
     rows.resize(n * shape.n_layers * n_heads * n_rho);
     trace.demand(begin, begin + n, rows);
     for (std::size_t i = 0; i < std::size_t{n} * shape.n_layers; ++i) {
       for (std::size_t h = 0; h < n_heads; ++h) heads[h] = rows[(i * n_heads + h) * n_rho + at];
-      wave.demand[i % shape.n_layers] += average_heads(over_heads, heads, shape.n_q_heads / shape.n_kv_heads, scratch);
+      use(begin - first + i / shape.n_layers, i % shape.n_layers, heads);
     }
   }
-  for (double& demand : wave.demand) demand /= wave.n_rows;
+}
+
+// From the demands of every query head; the stored layer demand is their mean alone.
+void average_demands(const traces::TraceReader& trace, double rho, const WaveReading& reading, TraceWave& wave) {
+  const std::uint32_t group = trace.shape().n_q_heads / trace.shape().n_kv_heads;
+  std::vector<std::vector<double>> of_row(wave.demand.size(), std::vector<double>(wave.n_rows));
+  std::vector<std::uint32_t> scratch;
+  const auto use = [&](std::size_t step, std::size_t layer, std::span<const std::uint32_t> heads) {
+    of_row[layer][step] = average_heads(reading.heads, heads, group, scratch);
+  };
+  if (reading.positions == RowPositions::generated) {
+    for_each_generated_demand(trace, rho, use);
+  } else {
+    for_each_stored_demand(trace, rho, use);
+  }
+  for (std::size_t l = 0; l < of_row.size(); ++l) wave.demand[l] = average_steps(reading.steps, of_row[l]);
 }
 
 }  // namespace
@@ -57,16 +74,17 @@ bool holds_rho(const traces::TraceReader& trace, double rho) {
   return std::any_of(grid.begin(), grid.end(), [&](double known) { return std::abs(known - rho) < 1e-9; });
 }
 
-TraceWave trace_wave(const traces::TraceReader& trace, double rho, HeadAverage over_heads) {
-  trace.require({.tokens = false, .stats = true, .attention = false, .qkv = false});
-  const std::size_t at = rho_index(trace, rho);
+TraceWave trace_wave(const traces::TraceReader& trace, double rho, const WaveReading& reading) {
+  const bool recomputed = reading.positions == RowPositions::generated;
+  trace.require({.tokens = false, .stats = !recomputed, .attention = false, .qkv = recomputed});
+  const std::size_t at = recomputed ? 0 : rho_index(trace, rho);
   const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
   if (first >= end) throw NothingToCompute(fmt::format("{}: holds no decode step", trace.path().string()));
 
   const std::size_t n_layers = trace.shape().n_layers, n_rho = trace.info().rho.size();
   TraceWave wave{std::vector<double>(n_layers, 0.0), end - first};
-  if (over_heads != HeadAverage::mean) {
-    add_head_averages(trace, at, over_heads, wave);
+  if (reading != WaveReading()) {
+    average_demands(trace, rho, reading, wave);
     return wave;
   }
   const std::uint32_t block = rows_per_read(n_layers * n_rho);
@@ -83,9 +101,9 @@ TraceWave trace_wave(const traces::TraceReader& trace, double rho, HeadAverage o
   return wave;
 }
 
-CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho, HeadAverage over_heads) {
+CalibratedTrace calibrated_trace(const traces::TraceReader& trace, double rho, const WaveReading& reading) {
   return {trace.path().string(), trace.info().model_name, trace.info().model_sha256, trace.content_sha256(),
-          trace_wave(trace, rho, over_heads)};
+          trace_wave(trace, rho, reading)};
 }
 
 Profile make_profile(std::span<const CalibratedTrace> traces, double rho) {
@@ -122,11 +140,11 @@ Profile make_profile(std::span<const CalibratedTrace> traces, double rho) {
   return profile;
 }
 
-Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho, HeadAverage over_heads) {
+Profile calibrate(std::span<const traces::TraceReader* const> traces, double rho, const WaveReading& reading) {
   std::vector<CalibratedTrace> waves;
-  for (const traces::TraceReader* trace : traces) waves.push_back(calibrated_trace(*trace, rho, over_heads));
+  for (const traces::TraceReader* trace : traces) waves.push_back(calibrated_trace(*trace, rho, reading));
   Profile profile = make_profile(waves, rho);
-  profile.over_heads = over_heads;
+  profile.reading = reading;
   return profile;
 }
 

@@ -26,12 +26,21 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: kvwave calibrate TRACE|FOLDER|@LIST... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export "
     "FORMAT:FILE]...\n"
-    "                        [--over-heads mean|median|max|group-max]\n"
+    "                        [--over-heads mean|median|max|group-max] [--over-steps mean|median|max]\n"
+    "                        [--positions all|generated]\n"
     "       kvwave calibrate --compare TRACE... --with TRACE... [--with TRACE...]\n"
     "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
 constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
 constexpr std::size_t kBarColumns = 32;
 constexpr std::int64_t kLargestSeed = std::int64_t{1} << 53U;
+
+template <class Value>
+void read_word(const boost::program_options::variables_map& values, const char* option, const char* known,
+               Value& value) {
+  if (!values.contains(option)) return;
+  const std::string& word = values[option].as<std::string>();
+  if (!parse_word(word, value)) throw traces::UsageError(fmt::format("--{} {}: expected {}", option, word, known));
+}
 
 // Share of repeated 8-grams of the generated tokens; nothing without level tokens.
 std::optional<double> loop_share(const traces::TraceReader& trace) {
@@ -48,7 +57,7 @@ void print_traces(std::span<const traces::TraceReader> readers, const Profile& p
   fmt::print("{:<{}}  {:>6}  {:>8}  {:>11}  {:>16}\n", "trace", name_width, "rows", "mean N", "W1 to mean",
              "repeated 8-grams");
   for (const auto& trace : readers) {
-    const TraceWave wave = trace_wave(trace, profile.rho, profile.over_heads);
+    const TraceWave wave = trace_wave(trace, profile.rho, profile.reading);
     double mean = 0;
     for (const double demand : wave.demand) mean += demand / static_cast<double>(wave.demand.size());
     const std::optional<double> loops = loop_share(trace);
@@ -90,6 +99,8 @@ int calibrate_command(std::span<const std::string> args) {
       "force,f", "replace an existing profile")("rho", po::value<std::string>(), "share of a row's mass, default 0.93")(
       "budget,b", po::value<std::string>(), "entries per KV head of the budgets shown, default 128")(
       "over-heads", po::value<std::string>(), "query heads of a layer: mean (default), median, max or group-max")(
+      "over-steps", po::value<std::string>(), "decode steps of a trace: mean (default), median or max")(
+      "positions", po::value<std::string>(), "mass of all positions (default) or of the generated alone (level qkv)")(
       "export", po::value<std::vector<std::string>>(),
       "layer budgets as a table of another project: duoattention:FILE, headkv:FILE or lukv:FILE; repeats")(
       "compare", po::value<std::string>(), "traces of one data set: distances of waves instead of a profile")(
@@ -105,20 +116,16 @@ int calibrate_command(std::span<const std::string> args) {
                           ? static_cast<std::uint32_t>(traces::parse_integer(
                                 "budget", (*values)["budget"].as<std::string>(), kWindow + 1, 1'000'000))
                           : 128U;
-  HeadAverage over_heads = HeadAverage::mean;
-  if (values->contains("over-heads")) {
-    const std::string& word = (*values)["over-heads"].as<std::string>();
-    if (!parse_head_average(word, over_heads)) {
-      throw traces::UsageError(fmt::format("--over-heads {}: expected mean, median, max or group-max", word));
-    }
-  }
+  WaveReading reading;
+  read_word(*values, "over-heads", "mean, median, max or group-max", reading.heads);
+  read_word(*values, "over-steps", "mean, median or max", reading.steps);
+  read_word(*values, "positions", "all or generated", reading.positions);
   if (!sets.empty()) {
     if (values->contains("trace"))
       throw traces::UsageError("--compare and --with name all traces; no others are taken");
     if (values->contains("output")) throw traces::UsageError("--compare writes no profile; leave out --output");
     const std::string seed = values->contains("seed") ? (*values)["seed"].as<std::string>() : "1";
-    compare_sets(sets, rho, over_heads,
-                 static_cast<std::uint64_t>(traces::parse_integer("seed", seed, 0, kLargestSeed)));
+    compare_sets(sets, rho, reading, static_cast<std::uint64_t>(traces::parse_integer("seed", seed, 0, kLargestSeed)));
     return traces::kComplete;
   }
   const std::string output = values->contains("output") ? (*values)["output"].as<std::string>() : "";
@@ -139,7 +146,7 @@ int calibrate_command(std::span<const std::string> args) {
   }
   std::vector<const traces::TraceReader*> pointers;
   for (const auto& reader : readers) pointers.push_back(&reader);
-  const Profile profile = calibrate(pointers, rho, over_heads);
+  const Profile profile = calibrate(pointers, rho, reading);
   const traces::ModelShape& model = readers.front().shape();
   export_profile(profile, {model.n_q_heads, model.n_kv_heads, budget, kWindow}, exports, force);
   if (output == "-") {
@@ -148,7 +155,7 @@ int calibrate_command(std::span<const std::string> args) {
   }
 
   fmt::print("Reasoning Wave of {}: {} N({:g}) by layer, {} {}, {} decode rows\n\n", profile.model_name,
-             to_string(over_heads), rho, readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
+             to_string(reading), rho, readers.size(), readers.size() == 1 ? "trace" : "traces", profile.n_rows);
   fmt::print("{}{:>{}}\n\n", draw_wave(profile.demand, profile.demand_spread), "layer", 14);
   print_traces(readers, profile);
   print_budgets(profile, model.n_kv_heads, budget);

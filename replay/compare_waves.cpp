@@ -17,11 +17,11 @@ namespace {
 
 constexpr std::size_t kShownLayers = 5;
 
-WaveSet read_set(const std::vector<std::string>& words, char letter, double rho, HeadAverage over_heads) {
+WaveSet read_set(const std::vector<std::string>& words, char letter, double rho, const WaveReading& reading) {
   WaveSet set;
   set.name = std::string(1, letter);
   for (const std::string& path : list_traces(words, "")) {
-    set.traces.push_back(calibrated_trace(traces::TraceReader(path), rho, over_heads));
+    set.traces.push_back(calibrated_trace(traces::TraceReader(path), rho, reading));
     const CalibratedTrace &first = set.traces.front(), &last = set.traces.back();
     if (first.model_sha256 == last.model_sha256 && first.wave.demand.size() == last.wave.demand.size()) continue;
     throw UnequalTraces(fmt::format("{} is of model {} and {} of model {}: a set to compare holds one model",
@@ -51,9 +51,9 @@ std::string number_text(double value) {
   return std::isnan(value) ? "-" : fmt::format("{:.4f}", value);
 }
 
-void print_sets(std::span<const WaveSet> sets, double rho, HeadAverage over_heads) {
+void print_sets(std::span<const WaveSet> sets, double rho, const WaveReading& reading) {
   fmt::print("Waves N({:g}), {} over query heads: W1 distance of curves normalised to sum 1, over relative depth\n\n",
-             rho, to_string(over_heads));
+             rho, to_string(reading));
   for (const WaveSet& set : sets) {
     fmt::print("  {}  {} {} of {} ({} layers), from {}\n", set.name, set.traces.size(),
                set.traces.size() == 1 ? "trace" : "traces", set.traces.front().model_name,
@@ -119,15 +119,15 @@ SplitArguments split_sets(std::span<const std::string> args) {
   return split;
 }
 
-void compare_sets(std::span<const std::vector<std::string>> sets, double rho, HeadAverage over_heads,
+void compare_sets(std::span<const std::vector<std::string>> sets, double rho, const WaveReading& reading,
                   std::uint64_t seed) {
   std::vector<WaveSet> waves;
   for (std::size_t s = 0; s < sets.size(); ++s) {
-    waves.push_back(read_set(sets[s], static_cast<char>('A' + s), rho, over_heads));
+    waves.push_back(read_set(sets[s], static_cast<char>('A' + s), rho, reading));
   }
   refuse_shared_traces(waves);
   const BootstrapOptions options{.seed = seed, .resamples = 2000};
-  print_sets(waves, rho, over_heads);
+  print_sets(waves, rho, reading);
   print_distances(waves, set_distances(waves, options));
   for (std::size_t a = 0; a < waves.size(); ++a) {
     for (std::size_t b = a + 1; b < waves.size(); ++b) print_layers(waves[a], waves[b], options);

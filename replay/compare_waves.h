@@ -22,7 +22,7 @@ SplitArguments split_sets(std::span<const std::string> args);
 /// Reads every set (files, folders, lists), and prints distances within and between them with bootstrap intervals, and
 /// the layers that differ most. Throws UnequalTraces for a set of several models, DuplicateTrace for a trace that two
 /// sets (or one twice) hold, and what trace_wave() throws.
-void compare_sets(std::span<const std::vector<std::string>> sets, double rho, HeadAverage over_heads,
+void compare_sets(std::span<const std::vector<std::string>> sets, double rho, const WaveReading& reading,
                   std::uint64_t seed);
 
 }  // namespace kvwave::replay

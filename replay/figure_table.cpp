@@ -45,6 +45,9 @@ constexpr std::array kColumns = {
     FigureColumn{"protection_share", &Figures::protection_share, Better::neither, kShare},
     FigureColumn{"bytes_read", &Figures::bytes_read},
     FigureColumn{"bytes_moved", &Figures::bytes_moved},
+    FigureColumn{"granted_unused", &Figures::granted_unused},
+    FigureColumn{"floors_hit", &Figures::floors_hit},
+    FigureColumn{"caps_hit", &Figures::caps_hit},
 };
 
 }  // namespace

@@ -72,7 +72,9 @@ void LayerSimulation::observe(std::uint32_t cache, std::uint32_t position, std::
 // but puts the slots into score order; the policies of other triggers act when something must go.
 bool LayerSimulation::starts_refresh(std::size_t n_residents, std::int64_t budget, std::size_t n_caches) const {
   const auto n = static_cast<std::int64_t>(n_residents);
-  if (rule_.trigger == alloc::Trigger::position_multiple) return n >= budget;
+  if (rule_.trigger == alloc::Trigger::position_multiple || rule_.trigger == alloc::Trigger::newline) {
+    return n >= budget;
+  }
   if (rule_.trigger == alloc::Trigger::decoded_multiple) {
     return n >= budget + (after_prompt() ? 0 : static_cast<std::int64_t>(rule_.buffer * n_caches));
   }

@@ -64,6 +64,7 @@ void csv_line(const LedgerEntry& entry, const Ledger& ledger, const Figures& fig
   for (const double value : entries) number(ledger.bytes(value, n_heads).q_head);
   number(figures.bytes_read);
   number(figures.bytes_moved);
+  for (const double value : {figures.granted_unused, figures.floors_hit, figures.caps_hit}) number(value);
   fmt::format_to(to, ",{},{},{}\n", csv_field(entry.baseline), entry.unequal_mean ? 1 : 0, entry.unequal_peak ? 1 : 0);
 }
 
@@ -94,6 +95,7 @@ std::string ledger_csv_header() {
   return "trace,strategy,budget,layer,kv_head,solved_budget,kind,caches,page,requested,realised_mean,realised_steady,"
          "realised_peak,paged_mean,paged_steady,paged_peak,bytes_requested,bytes_mean,bytes_steady,bytes_peak,"
          "q_head_bytes_requested,q_head_bytes_mean,q_head_bytes_steady,q_head_bytes_peak,bytes_read,bytes_moved,"
+         "granted_unused,floors_hit,caps_hit,"
          "baseline,unequal_realised_mean,unequal_realised_peak\n";
 }
 
@@ -109,10 +111,14 @@ std::string ledger_csv_lines(const LedgerEntry& entry) {
   return fmt::to_string(out);
 }
 
-std::string ledger_table_header() {
+std::string ledger_table_header(std::uint32_t page, bool match_memory) {
+  std::string terms;
+  if (page > 1) terms += fmt::format("held in pages of {}\n", page);
+  if (match_memory) terms += "memory matched: `asked` is memory, `runs at` the budget found for it\n";
   return fmt::format(
-      "\nledger, entries per KV head and bytes of all layers\n{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}\n",
-      "asked", "runs at", "budget", "mean", "steady", "peak", "paged", "bytes", "peak", "q_head");
+      "\nledger, entries per KV head and bytes of all layers\n"
+      "{}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}\n",
+      terms, "asked", "runs at", "budget", "mean", "steady", "peak", "paged", "bytes", "peak", "q_head");
 }
 
 std::string ledger_table_lines(const LedgerEntry& entry) {
@@ -129,6 +135,11 @@ std::string ledger_table_lines(const LedgerEntry& entry) {
     traffic = fmt::format("{:>9}frees nothing, reads{} a step\n", "", size(figures.bytes_read));
   } else if (configuration.kind == ConfigurationKind::offload) {
     traffic = fmt::format("{:>9}keeps the rest elsewhere, moves{} a step\n", "", size(figures.bytes_moved));
+  }
+  // What never moves between layers has no such figure; a thousandth of an entry is rounding of means.
+  if (figures.granted_unused >= 0.001) {
+    traffic += fmt::format("{:>9}of the budget{} entries per KV head could not be filled when granted\n", "",
+                           number(figures.granted_unused));
   }
   return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{} {}\n{}", configuration.strategy,
                      ledger.per_q_head() ? " (a cache per query head)" : "", configuration.budget,

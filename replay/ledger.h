@@ -30,9 +30,10 @@ std::string ledger_csv_header();
 /// One line for the configuration (layer and kv_head empty), then one per KV head where the summary has them.
 std::string ledger_csv_lines(const LedgerEntry& entry);
 
-std::string ledger_table_header();
-/// The configuration in one line of at most 100 columns, after a line with its name; one more says what a selection
-/// reads and what an offloading strategy moves.
+/// With what a reader must know first: pages, and whether `asked` is a budget or memory that was solved for.
+std::string ledger_table_header(std::uint32_t page, bool match_memory);
+/// The configuration in one line of at most 100 columns, after a line with its name; more say what a selection
+/// reads, what an offloading strategy moves and what moved budget left unused.
 std::string ledger_table_lines(const LedgerEntry& entry);
 std::string ledger_table_legend();
 

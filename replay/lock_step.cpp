@@ -209,16 +209,22 @@ void LockStep::replan(Running& running, std::uint32_t position, std::vector<Laye
   input.budget = running.simulation->budget;
   input.window = running.simulation->scorer->rule().window;
   input.n_seen = position + 1;
-  input.n_earlier = running.n_replans++;
+  input.n_earlier = running.tally.n_replans;
   input.layers = states;
   input.memory = running.memory;
-  allocator.replan(input, budget);
+  running.tally.add(allocator.replan(input, budget));
   pool_.parallel_for(sequence_.n_layers, [&](std::size_t layer, unsigned) {
     SimulationWalk& walk = running.layers[layer];
     walk.simulation().set_layer_budget(budget[layer]);
     walk.keep(walk.simulation().select(parts[layer].statistics));
   });
   running.settled = needs.once;
+}
+
+std::vector<ReplanTally> LockStep::tallies(std::size_t n_simulations) const {
+  std::vector<ReplanTally> all(n_simulations);
+  for (const Running& running : running_) all[running.index] = running.tally;
+  return all;
 }
 
 std::vector<StartedSimulation> LockStep::take(std::uint32_t layer) {

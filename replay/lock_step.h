@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "replay/layer_store.h"
+#include "replay/replan_tally.h"
 #include "replay/simulate_all.h"
 #include "replay/simulation_walk.h"
 
@@ -29,6 +30,9 @@ class LockStep {
   /// To the end, or until an allocator's layer budgets are settled. `between`: called between refreshes, may throw.
   void run(const std::function<void()>& between);
 
+  /// [n_simulations] what the allocators reported, after run().
+  std::vector<ReplanTally> tallies(std::size_t n_simulations) const;
+
   /// The simulations of one layer, for simulate_all() to continue or finish. Once per layer, after run().
   std::vector<StartedSimulation> take(std::uint32_t layer);
 
@@ -39,7 +43,7 @@ class LockStep {
     std::vector<std::uint32_t> refreshes;  // positions
     std::vector<SimulationWalk> layers;
     std::vector<double> memory;  // [n_layers] the allocator's
-    std::uint32_t n_replans = 0;
+    ReplanTally tally;
     std::uint32_t next_position = 0;  // first that was not taken
     bool settled = false;
   };

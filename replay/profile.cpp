@@ -150,8 +150,14 @@ Profile profile_from_json(const std::string& text, const std::filesystem::path& 
   profile.n_rows = read.count("n_rows");
   profile.traces = read.hashes("traces", read.count("n_traces"));
   if (read.has("trace_distance")) profile.trace_distance = read.numbers("trace_distance", profile.traces.size());
-  if (read.has("over_heads") && !parse_head_average(read.text("over_heads"), profile.over_heads)) {
+  if (read.has("over_heads") && !parse_word(read.text("over_heads"), profile.reading.heads)) {
     read.refuse("over_heads", "mean, median, max or group-max");
+  }
+  if (read.has("over_steps") && !parse_word(read.text("over_steps"), profile.reading.steps)) {
+    read.refuse("over_steps", "mean, median or max");
+  }
+  if (read.has("positions") && !parse_word(read.text("positions"), profile.reading.positions)) {
+    read.refuse("positions", "all or generated");
   }
   return profile;
 }
@@ -168,7 +174,10 @@ std::string to_json(const Profile& profile) {
                  {"n_rows", profile.n_rows},
                  {"traces", profile.traces}};
   if (!profile.trace_distance.empty()) object["trace_distance"] = profile.trace_distance;
-  if (profile.over_heads != HeadAverage::mean) object["over_heads"] = to_string(profile.over_heads);
+  const WaveReading& reading = profile.reading;
+  if (reading.heads != HeadAverage::mean) object["over_heads"] = to_string(reading.heads);
+  if (reading.steps != StepAverage::mean) object["over_steps"] = to_string(reading.steps);
+  if (reading.positions != RowPositions::all) object["positions"] = to_string(reading.positions);
   // Model names come from files: bytes that are no UTF-8 are replaced instead of ending the run.
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "replay/head_average.h"
+#include "replay/wave_reading.h"
 
 namespace kvwave::replay {
 
@@ -24,7 +24,7 @@ struct Profile {
   /// [n_traces] W1 of each trace's wave to the mean of the others; empty for one trace, and in profiles of older
   /// programs.
   std::vector<double> trace_distance;
-  HeadAverage over_heads = HeadAverage::mean;  ///< of every row; written only where it is not the mean
+  WaveReading reading;  ///< of the rows; written where it is not the usual one
 
   bool operator==(const Profile&) const = default;
 };

@@ -79,6 +79,7 @@ void replay_one(const ReplayPlan& plan, std::size_t index, const std::filesystem
   entry.in_sample = planned.in_sample;
   entry.profile_distance = planned.profile_distance;
   entry.summaries = summarise(*replay->sums, replay->sweep, entry.value_bytes);
+  set_plan_figures(replay->sweep, replay->sequence, replay->replans, entry.summaries);
   Report shared = plan.shared;
   shared.configurations = replay->sweep.configurations;
   write_finished_trace(file, shared, entry, *replay, true);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "replay/error.h"
 #include "replay/results_settings.h"
 #include "traces/reader.h"
+#include "traces/sha256.h"
 
 namespace kvwave::replay {
 namespace {
@@ -37,6 +39,7 @@ class Planner {
     choose_profiles();
     own_traces();
     configurations();
+    tables();
     plan_.replay_sha256 = replay_sha256(plan_.shared);
     warn();
     return std::move(plan_);
@@ -163,7 +166,7 @@ class Planner {
     const traces::TraceReader reader(planned.survey.path);
     if (!holds_rho(reader, used->profile.rho)) return;
     planned.profile_distance =
-        wave_distance(trace_wave(reader, used->profile.rho, used->profile.over_heads).demand, used->profile.demand);
+        wave_distance(trace_wave(reader, used->profile.rho, used->profile.reading).demand, used->profile.demand);
   }
 
   // Budgets that do not fit are refused for every trace before the first is replayed.
@@ -173,6 +176,16 @@ class Planner {
       if (plan_.shared.configurations.empty()) plan_.shared.configurations = std::move(sweep.configurations);
     }
     comparison_baselines(plan_.shared);
+  }
+
+  // Planning read them all: they exist and are files.
+  void tables() {
+    std::set<std::string> paths;
+    for (const alloc::Strategy& strategy : plan_.request.strategies) {
+      if (strategy.is_full() || !alloc::make_allocator(strategy.allocator)->needs_table()) continue;
+      paths.insert(strategy.allocator.word("table"));
+    }
+    for (const std::string& path : paths) plan_.shared.tables.push_back({path, traces::sha256_file(path)});
   }
 
   void warn() const {

@@ -14,6 +14,7 @@
 #include "replay/match_memory.h"
 #include "replay/rope_frequencies.h"
 #include "replay/simulate_all.h"
+#include "replay/token_marks.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
 #include "traces/reader.h"
@@ -43,13 +44,27 @@ std::vector<std::uint32_t> clairvoyant_positions(const Sweep& sweep, const Seque
   return {positions.begin(), positions.end()};
 }
 
-void require_rows(const traces::TraceReader& trace, const std::string& what_needs) {
-  traces::Levels qkv{.tokens = false, .stats = false, .attention = false, .qkv = true};
+void require_levels(const traces::TraceReader& trace, const traces::Levels& levels, const std::string& what_needs) {
   try {
-    trace.require(qkv);
+    trace.require(levels);
   } catch (const traces::MissingLevel& error) {
     throw traces::MissingLevel(fmt::format("{}: {}", what_needs, error.what()));
   }
+}
+
+void require_rows(const traces::TraceReader& trace, const std::string& what_needs) {
+  require_levels(trace, {.tokens = false, .stats = false, .attention = false, .qkv = true}, what_needs);
+}
+
+// What a device does not serve is refused here too, whoever asks.
+void require_served(const kernels::Device& device, const SweepRequest& request) {
+  if (!device.is_cuda()) return;
+  std::string strategy = beyond_device(request);
+  if (strategy.empty() && request.controls && request.clairvoyant && request.clairvoyant_budgets) {
+    strategy = "the clairvoyant split of budgets";
+  }
+  if (strategy.empty()) return;
+  throw Error(fmt::format("{} cannot replay {}: that is for the CPU alone", device.name, strategy));
 }
 
 void replay_layers_on_device(const traces::TraceReader& trace, std::span<const std::uint32_t> clairvoyant,
@@ -98,13 +113,18 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
                                           const ReplayOptions& options, kernels::ThreadPool& pool,
                                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   auto replay = std::make_unique<TraceReplay>();
-  const Sequence sequence = replay->sequence = sequence_of(trace);
+  Sequence& sequence = replay->sequence = sequence_of(trace);
   if (sequence.n_positions <= sequence.n_prompt) {
     throw NothingToCompute(fmt::format("{}: holds no decode step to replay", trace.path().string()));
   }
   const bool has_qkv = trace.info().levels.qkv;
   request.clairvoyant = request.clairvoyant && has_qkv;
-  request.clairvoyant_budgets = request.clairvoyant_budgets && !options.device.is_cuda();
+  require_served(options.device, request);
+  if (const std::string reader = reads_tokens(request); !reader.empty()) {
+    require_levels(trace, {.tokens = true, .stats = false, .attention = false, .qkv = false},
+                   reader + " needs tokens (level tokens)");
+    sequence.marks = token_marks(trace);
+  }
   if (request.match_memory) {
     request.solved = match_memory(trace, trace_key, request, sequence, demand, options.metrics.page, pool);
   }
@@ -151,6 +171,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     const auto start = Clock::now();
     lock_step.emplace(replay->sweep.simulations, sequence, trace_key, rope, layers, pool, scratch);
     lock_step->run(check_interrupt);
+    replay->replans = lock_step->tallies(replay->sweep.simulations.size());
     replay->simulate_seconds += seconds_since(start);
   }
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {

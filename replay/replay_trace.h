@@ -14,6 +14,7 @@
 #include "kernels/thread_pool.h"
 #include "replay/evaluate.h"
 #include "replay/metric_sums.h"
+#include "replay/replan_tally.h"
 #include "replay/selection_counts.h"
 #include "replay/sweep.h"
 
@@ -40,6 +41,7 @@ struct TraceReplay {
   Sweep sweep;
   std::unique_ptr<MetricSums> sums;  ///< refers to `sweep` of this object: heap-held, never moved apart
   std::vector<std::vector<LayerResidency>> residency;  ///< [n_layers][n_simulations] when details were asked for
+  std::vector<ReplanTally> replans;                    ///< [n_simulations], or none when no layer budget moves
   std::optional<SelectionCounts> selections;           ///< when they were compared
   bool stored_rows = false;  ///< rows came from the attention level: bounds instead of exact mass, no output error
   double simulate_seconds = 0, evaluate_seconds = 0;  ///< for people and benchmarks, never written to a file
@@ -53,7 +55,8 @@ class Interrupted : public std::runtime_error {
 
 /// `trace_key`: key_of() its content hash. `progress(done, total)`: layers (or steps, for stored rows). Uses level qkv;
 /// without it the attention level serves strategies that need positions only, and the clairvoyant control is left out.
-/// Throws MissingLevel (naming the strategy), NothingToCompute, BadBudget, MissingProfile, CorruptTrace, Interrupted.
+/// Throws MissingLevel (naming the strategy), NothingToCompute, BadBudget, MissingProfile, CorruptTrace, Interrupted,
+/// Error for what a CUDA device does not serve (beyond_device(), the clairvoyant split of budgets).
 std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std::uint64_t trace_key,
                                           SweepRequest request, std::span<const double> demand,
                                           const ReplayOptions& options, kernels::ThreadPool& pool,

@@ -46,10 +46,17 @@ struct ReportProfile {
   Profile profile;
 };
 
+/// A file of budgets that strategies name, as it was when the run was planned.
+struct ReportTable {
+  std::string path;    ///< as the strategy has it
+  std::string sha256;  ///< of its bytes
+};
+
 struct Report {
   std::vector<ReportTrace> traces;
   std::vector<Configuration> configurations;
   std::vector<ReportProfile> profiles;  ///< at most one per model; empty when no strategy asks for demand
+  std::vector<ReportTable> tables;      ///< one per path, ascending
   Metrics metrics;
   bool match_memory = false;  ///< budgets are asked memory, and strategies run with what realises it
   StatisticsSettings statistics;

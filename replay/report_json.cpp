@@ -148,7 +148,9 @@ std::string report_json(const Report& report) {
                {"program_commit", version.commit},
                {"device", devices_of(report)},
                {"notice", kOpenLoopNotice},
-               {"metrics", {{"mass", true}, {"error", report.metrics.error}, {"recall", report.metrics.recall}}}};
+               {"metrics", {{"mass", true}, {"error", report.metrics.error}, {"recall", report.metrics.recall}}},
+               {"page", report.metrics.page},
+               {"match_memory", report.match_memory}};
   for (const ReportTrace& trace : report.traces) json["traces"].push_back(trace_json(trace));
   json["profiles"] = Json::array();
   for (const ReportProfile& used : report.profiles) json["profiles"].push_back(profile_json(report, used));

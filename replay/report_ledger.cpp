@@ -34,7 +34,7 @@ std::string ledger_csv_rows(const Report& report, const ReportTrace& trace) {
 std::string report_ledger_table(const Report& report) {
   std::string text;
   for (const ReportTrace& trace : report.traces) {
-    text += ledger_table_header();
+    text += ledger_table_header(report.metrics.page, report.match_memory);
     if (report.traces.size() > 1) text += fmt::format("trace {}\n", trace.path);
     for_each_entry(report, trace, [&](const LedgerEntry& entry) { text += ledger_table_lines(entry); });
   }

@@ -25,6 +25,7 @@ class Table {
 
   std::string text() {
     traces();
+    terms();
     profiles();
     std::vector<std::uint32_t> budgets;
     for (const Configuration& configuration : report_.configurations) {
@@ -64,6 +65,20 @@ class Table {
                       trace.model_name, sequence.n_prompt, sequence.n_steps(), 100 * trace.repeated_8grams,
                       trace.repeated_8grams > traces::kRepetitionFlag ? " (a loop: no measure of reasoning)" : ""),
           2);
+    }
+  }
+
+  // What else the budgets below mean.
+  void terms() {
+    if (report_.match_memory) {
+      paragraph(
+          "memory matched: budgets are asked memory (entries held per KV head, mean); each strategy runs with the "
+          "budget that realises it",
+          2);
+    }
+    if (report_.metrics.page > 1) {
+      paragraph(
+          fmt::format("entries are held in pages of {}: memory and flags count whole pages", report_.metrics.page), 2);
     }
   }
 

@@ -39,7 +39,13 @@ void require_equal(const StoredReport& a, const fs::path& a_path, const StoredRe
                          right[c].strategy, right[c].budget));
     }
   }
-  refuse("their metrics or demand profiles differ");
+  const auto& one = a.report.tables;
+  const auto& other = b.report.tables;
+  for (std::size_t t = 0; t < std::min(one.size(), other.size()); ++t) {
+    if (one[t].sha256 == other[t].sha256) continue;
+    refuse(fmt::format("table {} held other values when the one was planned than for the other", one[t].path));
+  }
+  refuse("their pages, metrics or demand profiles differ");
 }
 
 // "2/3, 3/3" of the shards that nobody gave.
@@ -138,6 +144,7 @@ Report ResultsJoin::report(const std::optional<StatisticsSettings>& statistics) 
   Report report;
   report.configurations = first.configurations;
   report.profiles = first.profiles;
+  report.tables = first.tables;
   report.metrics = first.metrics;
   report.match_memory = first.match_memory;
   report.statistics = statistics.value_or(first.statistics);

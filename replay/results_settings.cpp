@@ -15,13 +15,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMostProfiles = 1000;
+constexpr std::size_t kMostProfiles = 1000, kMostTables = 100'000;
 
 Json profiles_json(const Report& report) {
   Json list = Json::array();
   for (const ReportProfile& used : report.profiles) {
     list.push_back({{"source", used.path}, {"profile", Json::parse(to_json(used.profile))}});
   }
+  return list;
+}
+
+Json tables_json(const Report& report) {
+  Json list = Json::array();
+  for (const ReportTable& table : report.tables) list.push_back({{"path", table.path}, {"sha256", table.sha256}});
   return list;
 }
 
@@ -70,6 +76,7 @@ std::string settings_json(const Report& report) {
                      {"page", report.metrics.page},
                      {"match_memory", report.match_memory},
                      {"profiles", profiles_json(report)},
+                     {"tables", tables_json(report)},
                      {"statistics",
                       {{"seed", statistics.bootstrap.seed},
                        {"resamples", statistics.bootstrap.resamples},
@@ -98,6 +105,10 @@ void read_settings(const std::string& json, const std::filesystem::path& path, R
     report.profiles.push_back(
         {text(entry, "source", path), profile_from_json(one_line(field(entry, "profile", path)), path)});
   }
+  const Json& tables = field(object, "tables", path);
+  if (!tables.is_array() || tables.size() > kMostTables) refuse(path, "field 'tables': expected a list");
+  report.tables.clear();
+  for (const Json& entry : tables) report.tables.push_back({text(entry, "path", path), text(entry, "sha256", path)});
   const Json& statistics = field(object, "statistics", path);
   StatisticsSettings& settings = report.statistics;
   settings.bootstrap.seed = whole(statistics, "seed", 0, std::numeric_limits<std::uint64_t>::max(), path);
@@ -125,6 +136,7 @@ std::string replay_sha256(const Report& report) {
                      {"page", report.metrics.page},
                      {"match_memory", report.match_memory},
                      {"profiles", profiles},
+                     {"tables", tables_json(report)},
                      {"configurations", configurations}};
   return traces::Sha256().update(one_line(json)).hex();
 }

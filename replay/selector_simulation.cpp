@@ -31,14 +31,24 @@ SelectorSimulation::SelectorSimulation(const Simulation& simulation, const Seque
   if (simulation.scorer->kind() == alloc::StrategyKind::offload) result_.moved.assign(sequence.n_steps(), 0);
 }
 
+std::uint32_t SelectorSimulation::first_row() const {
+  return sequence_.n_prompt - std::min(needs_.prompt_rows, sequence_.n_prompt);
+}
+
+void SelectorSimulation::form_row(std::uint32_t position, const FullRows& rows) {
+  while (all_.size() <= position) all_.push_back(static_cast<std::uint32_t>(all_.size()));
+  restricted_row(rows, heads_, position, std::span(all_).first(position + 1), needs_.reduction, row_);
+}
+
 void SelectorSimulation::step(std::uint32_t position, const LayerTensors& tensors, const FullRows* rows) {
+  if (needs_.rows) form_row(position, *rows);
+  if (position < sequence_.n_prompt) {
+    selector_->observe_prompt(position, row_);
+    return;
+  }
   alloc::SelectorStep step;
   step.now = position;
-  if (needs_.rows) {
-    while (all_.size() <= position) all_.push_back(static_cast<std::uint32_t>(all_.size()));
-    restricted_row(*rows, heads_, position, all_, needs_.reduction, row_);
-    step.row = row_;
-  }
+  step.row = row_;
   if (needs_.keys) step.keys = tensors.key_rows(kv_head_, position + 1);
   if (needs_.queries) step.queries = tensors.query_rows(heads_.first, heads_.count, position + 1);
   choice_.moved = 0;

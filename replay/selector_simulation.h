@@ -19,12 +19,15 @@ class SelectorSimulation {
                      std::int32_t budget);
 
   const Simulation& simulation() const { return simulation_; }
-  /// One decode step. `rows` may be null when the selector needs none.
+  /// The first position whose row the selector sees: the prompt's end, or earlier where it asks for prompt rows.
+  std::uint32_t first_row() const;
+  /// One decode step, or one prompt row from first_row() on. `rows` may be null when the selector needs none.
   void step(std::uint32_t position, const LayerTensors& tensors, const FullRows* rows);
   /// Of this cache alone.
   LayerResidency take_result() { return std::move(result_); }
 
  private:
+  void form_row(std::uint32_t position, const FullRows& rows);
   void record(std::uint32_t step);
 
   const Simulation& simulation_;

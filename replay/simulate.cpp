@@ -89,6 +89,12 @@ std::vector<std::uint32_t> refresh_positions(const alloc::RefreshRule& rule, con
     positions.push_back(sequence.n_prompt - 1);
   }
   if (once) return positions;
+  if (rule.trigger == alloc::Trigger::newline) {
+    for (const std::uint32_t p : sequence.marks->line_end) {
+      if (!rule.until_think_end || p < sequence.marks->think_end) positions.push_back(p);
+    }
+    return positions;
+  }
   for (std::uint32_t p = sequence.n_prompt; p < sequence.n_positions; ++p) {
     const std::uint32_t decoded = p + 1 - sequence.n_prompt;
     bool due = true;  // every_step

@@ -39,6 +39,7 @@ struct LayerResidency {
 };
 
 /// Positions after whose step a rule acts (the prompt's last position stands for the cut after the prompt), ascending.
+/// Trigger::newline needs sequence.marks.
 std::vector<std::uint32_t> refresh_positions(const alloc::RefreshRule& rule, const Sequence& sequence);
 
 /// What the full cache holds.

@@ -64,11 +64,11 @@ bool needs_rows(const Unit* unit) {
 }
 
 // Steps [first, end) of one unit.
-void take_steps(Unit& unit, std::uint32_t first, std::uint32_t end, const Sequence& sequence, const FullRows* rows,
+void take_steps(Unit& unit, std::uint32_t first, std::uint32_t end, const FullRows* rows,
                 const StatisticsSource& source, StatisticsScratch& scratch) {
   for (std::uint32_t position = first; position < end; ++position) {
     if (unit.selector != nullptr) {
-      if (position >= sequence.n_prompt) unit.selector->step(position, *source.tensors, rows);
+      if (position >= unit.selector->first_row()) unit.selector->step(position, *source.tensors, rows);
     } else if (position == unit.walk->next_row()) {
       unit.walk->step(*rows, source, scratch);
     }
@@ -79,7 +79,7 @@ void walk_steps(std::vector<Unit*>& units, const Sequence& sequence, const Stati
                 kernels::ThreadPool& pool, std::vector<StatisticsScratch>& scratch) {
   std::uint32_t first = sequence.n_prompt;
   for (const Unit* const unit : units) {
-    if (unit->walk != nullptr) first = std::min(first, unit->walk->next_row());
+    first = std::min(first, unit->walk != nullptr ? unit->walk->next_row() : unit->selector->first_row());
   }
   std::optional<FullRows> rows;
   if (std::any_of(units.begin(), units.end(), needs_rows)) rows.emplace(*source.tensors);
@@ -87,7 +87,7 @@ void walk_steps(std::vector<Unit*>& units, const Sequence& sequence, const Stati
     const std::uint32_t end = std::min(first + FullRows::kBlock, sequence.n_positions);
     if (rows) rows->compute(first, end - first, pool);
     pool.parallel_for(units.size(), [&](std::size_t i, unsigned worker) {
-      take_steps(*units[i], first, end, sequence, rows ? &*rows : nullptr, source, scratch[worker]);
+      take_steps(*units[i], first, end, rows ? &*rows : nullptr, source, scratch[worker]);
     });
   }
 }

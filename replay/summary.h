@@ -43,6 +43,11 @@ struct Figures {
   double drops = kNoFigure;            ///< drops below kRecoveryLevel, per KV head
   double below_share = kNoFigure;      ///< of the counted steps
 
+  /// Of whole configurations, from their allocator: entries per KV head granted at a refresh that nothing could fill
+  /// then, and layers (heads, where their budgets are fixed) that a bound changed; means over refreshes.
+  double granted_unused = kNoFigure;
+  double floors_hit = kNoFigure, caps_hit = kNoFigure;
+
   double place_oracle = kNoFigure;      ///< retained mass between the random control (0) and the oracle (1)
   double place_ceiling = kNoFigure;     ///< the same between random (0) and the ceiling (1)
   double protection_share = kNoFigure;  ///< of the gain over chance: what trigger and protection have without the score

@@ -18,7 +18,8 @@ namespace {
 constexpr std::array kDefaultStrategies = {
     "uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-layer/rkv", "reasonalloc-head/rkv", "reasonalloc/rkv",
 };
-constexpr std::array<std::string_view, 4> kRuleKeys = {"window", "buffer", "prompt", "protect"};
+constexpr std::array<std::string_view, 7> kRuleKeys = {"window", "buffer",  "prompt", "protect",
+                                                       "cut",    "trigger", "content"};
 
 // uniform/SCORER with the trigger, window and prompt rule of `family`.
 alloc::Strategy control_like(std::string_view scorer, const alloc::Component& family) {
@@ -253,9 +254,10 @@ std::string count_key(const alloc::Strategy& strategy) {
   }
   const alloc::RefreshRule rule = scorer->rule();
   keyed.scorer = alloc::Strategy::parse("uniform/random").scorer;
-  return fmt::format("{} window={} buffer={} prompt={} trigger={} cut={} granularity={} protect={}", keyed.full_text(),
-                     rule.window, rule.buffer, static_cast<int>(rule.prompt), static_cast<int>(rule.trigger),
-                     static_cast<int>(rule.cut), static_cast<int>(rule.granularity), rule.protection.text());
+  return fmt::format("{} window={} buffer={} prompt={} trigger={} cut={} granularity={} protect={} think={}",
+                     keyed.full_text(), rule.window, rule.buffer, static_cast<int>(rule.prompt),
+                     static_cast<int>(rule.trigger), static_cast<int>(rule.cut), static_cast<int>(rule.granularity),
+                     rule.protection.text(), rule.until_think_end);
 }
 
 alloc::Needs Simulation::needs() const {
@@ -311,6 +313,14 @@ std::string beyond_device(const SweepRequest& request) {
                       needs.rows || scorer->selects() || scorer->rule().granularity != alloc::Granularity::kv_head ||
                       alloc::make_allocator(strategy.allocator)->replans_layers();
     if (host) return strategy.short_text();
+  }
+  return {};
+}
+
+std::string reads_tokens(const SweepRequest& request) {
+  for (const alloc::Strategy& strategy : request.strategies) {
+    if (strategy.is_full()) continue;
+    if (alloc::make_scorer(strategy.scorer)->rule().trigger == alloc::Trigger::newline) return strategy.short_text();
   }
   return {};
 }

@@ -130,6 +130,10 @@ struct Sweep {
 /// Whether any strategy needs a demand profile.
 bool needs_profile(const SweepRequest& request);
 
+/// The first strategy (its short_text()) whose trigger looks at the text, which Sequence::marks must then describe; or
+/// "". Controls have no trigger that no strategy has.
+std::string reads_tokens(const SweepRequest& request);
+
 /// The first strategy (its short_text()) that the device's replay does not serve, or "". A device forms importance,
 /// redundancy and future mass for caches of KV heads, layer by layer.
 std::string beyond_device(const SweepRequest& request);

@@ -27,7 +27,8 @@ TEST(Strategy, prints_short_and_full_texts) {
   EXPECT_EQ(strategy.short_text(), "pyramid/snapkv:kernel=5,window=16");
   EXPECT_EQ(strategy.full_text(),
             "pyramid:beta=20,total=exact,length=growing/"
-            "snapkv:kernel=5,precision=fp32,window=16,buffer=128,prompt=cut,protect=none,order=score");
+            "snapkv:kernel=5,precision=fp32,window=16,buffer=128,prompt=cut,protect=none,trigger=position,cut=after,"
+            "content=all,order=score");
 }
 
 TEST(Strategy, full_stands_alone) {

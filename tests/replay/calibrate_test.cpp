@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
@@ -73,6 +74,40 @@ TEST_F(CalibrateTraces, can_average_heads_in_other_ways) {
   const Profile profile = calibrate(one, 0.8, HeadAverage::group_max);
   EXPECT_EQ(profile_from_json(to_json(profile), "p.json"), profile);
   EXPECT_EQ(to_json(calibrate(one, 0.8)).find("over_heads"), std::string::npos);
+}
+
+TEST_F(CalibrateTraces, can_average_steps_in_other_ways_and_count_generated_positions_alone) {
+  const SyntheticOptions options;
+  const traces::TraceReader reader = trace("t.h5", options);
+  const SyntheticTrace exact = make_synthetic(options);
+  std::vector<double> of_step, generated;
+  for (std::uint32_t position = 20; position < 80; ++position) {
+    double mean = 0, mean_generated = 0;
+    for (std::uint32_t q_head = 0; q_head < 4; ++q_head) {
+      const std::vector<float> row = exact.row(position, 1, q_head);
+      mean += demand_of(row, 0.8) / 4.0;
+      std::vector<float> part(row.begin() + 20, row.end());
+      const double mass = std::accumulate(part.begin(), part.end(), 0.0);
+      for (float& p : part) p = static_cast<float>(static_cast<double>(p) / mass);
+      mean_generated += demand_of(part, 0.8) / 4.0;
+    }
+    of_step.push_back(mean);
+    generated.push_back(mean_generated);
+  }
+  const auto wave = [&](StepAverage steps, RowPositions positions) {
+    return trace_wave(reader, 0.8, {HeadAverage::mean, steps, positions}).demand[1];
+  };
+  EXPECT_NEAR(wave(StepAverage::mean, RowPositions::generated),
+              std::accumulate(generated.begin(), generated.end(), 0.0) / 60, 0.05)
+      << "rounding moves a demand by one at most";
+  std::sort(of_step.begin(), of_step.end());
+  EXPECT_NEAR(wave(StepAverage::median, RowPositions::all), (of_step[29] + of_step[30]) / 2, 1e-9);
+  EXPECT_NEAR(wave(StepAverage::max, RowPositions::all), of_step.back(), 1e-9);
+
+  const traces::TraceReader* one[] = {&reader};
+  const Profile profile = calibrate(one, 0.85, {HeadAverage::max, StepAverage::median, RowPositions::generated});
+  EXPECT_EQ(profile_from_json(to_json(profile), "p.json"), profile);
+  EXPECT_THROW(calibrate(one, 0.85, {HeadAverage::max, StepAverage::median, RowPositions::all}), NothingToCompute);
 }
 
 TEST_F(CalibrateTraces, weigh_traces_equally_whatever_their_length) {

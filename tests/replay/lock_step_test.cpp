@@ -74,7 +74,7 @@ class Shifting final : public alloc::Allocator {
       EXPECT_GT(input.layers[l].variance, 0);
       layer_budget[l] = static_cast<std::int32_t>(input.budget * input.n_kv_heads) + shift_[l];
     }
-    return {};
+    return {.unused = 12, .floors_hit = 1, .caps_hit = 2};
   }
   mutable std::vector<std::uint32_t> n_seen_;
 
@@ -94,6 +94,14 @@ std::vector<LayerResidency> run_shifting(const traces::TraceReader& trace, const
   const alloc::Rope rope;
   LockStep lock_step(sweep.simulations, sequence, 7, rope, layers, pool, scratch);
   lock_step.run([] {});
+  const std::vector<ReplanTally> tallies = lock_step.tallies(1);
+  std::vector<ConfigurationSummary> summaries(1);
+  set_plan_figures(sweep, sequence, tallies, summaries);
+  EXPECT_EQ(tallies[0].n_replans, allocator->n_seen_.size());
+  EXPECT_DOUBLE_EQ(summaries[0].total.granted_unused, 12.0 / (sequence.n_layers * sequence.n_kv_heads))
+      << "mean over refreshes, per KV head";
+  EXPECT_DOUBLE_EQ(summaries[0].total.floors_hit, 1);
+  EXPECT_DOUBLE_EQ(summaries[0].total.caps_hit, 2);
   std::vector<LayerResidency> found;
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     const std::shared_ptr<const LayerTensors> tensors = layers.get(layer);
@@ -159,6 +167,33 @@ TEST(LockStep, is_the_same_whether_layers_stay_in_memory_and_on_any_number_of_th
     }
   }
   EXPECT_TRUE(moved);
+  ASSERT_EQ(kept->replans.size(), kept->sweep.simulations.size());
+  for (std::size_t i = 0; i < strategies.size(); ++i) {
+    EXPECT_EQ(kept->replans[i].n_replans, reread->replans[i].n_replans) << strategies[i];
+    EXPECT_EQ(kept->replans[i].unused, reread->replans[i].unused) << strategies[i];
+    EXPECT_EQ(kept->replans[i].n_replans == 0, strategies[i] == "uniform/h2o") << strategies[i];
+  }
+}
+
+TEST(PlanFigures, of_budgets_that_do_not_move_are_those_of_the_plan) {
+  Sequence sequence;
+  sequence.n_layers = 4;
+  sequence.n_q_heads = sequence.n_kv_heads = 1;
+  sequence.n_positions = 500;
+  SweepRequest request;
+  request.strategies = {alloc::Strategy::parse("reasonalloc-layer/rkv"), alloc::Strategy::parse("uniform/rkv"),
+                        alloc::Strategy::parse("full")};
+  request.budgets = {100};
+  request.controls = false;
+  const std::vector<double> demand = {900, 1, 1, 80};
+  const Sweep sweep = build_sweep(request, sequence, demand);
+  std::vector<ConfigurationSummary> summaries(3);
+  set_plan_figures(sweep, sequence, {}, summaries);
+  EXPECT_EQ(summaries[0].total.floors_hit, 2);
+  EXPECT_EQ(summaries[0].total.caps_hit, 1);
+  EXPECT_EQ(summaries[1].total.floors_hit, 0);
+  EXPECT_TRUE(std::isnan(summaries[0].total.granted_unused)) << "nothing is granted anew";
+  EXPECT_TRUE(std::isnan(summaries[2].total.floors_hit)) << "the full cache has no budget";
 }
 
 }  // namespace

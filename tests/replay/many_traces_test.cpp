@@ -280,5 +280,30 @@ TEST_F(ManyTraces, traces_that_an_interrupted_run_finished_are_refused_kept_or_d
   EXPECT_FALSE(fs::exists(folder_ / "r.h5.parts")) << "all is written: nothing is left behind";
 }
 
+TEST_F(ManyTraces, a_table_or_profile_that_changed_under_its_path_is_not_resumed_from) {
+  const std::string a = trace("a.h5", 1);
+  const auto write_table = [&](const std::string& gates) { std::ofstream(folder_ / "t.tsv") << gates; };
+  const auto hash = [&](const Words& more) {
+    replay(joined({a, "-b", "32", "--no-controls", "-f", "-o", file("r.h5")}, more));
+    return traces::ArrayFileReader(file("r.h5")).text_attribute("/", "replay_sha256");
+  };
+  const Words streaming = {"-s", "duoattention:table=" + file("t.tsv") + "/streaming"};
+  write_table("0.1\t0.9\n0.2\t0.8\n");
+  const std::string before = hash(streaming);
+  EXPECT_EQ(hash(streaming), before);
+  fs::rename(folder_ / "r.h5", folder_ / "before.h5");
+  write_table("0.9\t0.1\n0.2\t0.8\n");
+  EXPECT_NE(hash(streaming), before) << "finished traces are kept by this hash";
+  const std::string refused =
+      refusal<UnequalResults>({file("before.h5"), file("r.h5"), "-o", file("both.h5")}, merge_command);
+  expect_contains(refused, "t.tsv held other values");
+
+  const Words reasonalloc = {"-s", "reasonalloc/rkv", "--profile", file("p.json")};
+  run(calibrate_command, {a, "-o", file("p.json")});
+  const std::string mean = hash(reasonalloc);
+  run(calibrate_command, {a, "-f", "-o", file("p.json"), "--rho", "0.8"});
+  EXPECT_NE(hash(reasonalloc), mean);
+}
+
 }  // namespace
 }  // namespace kvwave::replay

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "alloc/error.h"
+#include "tests/replay/literal_steps.h"
 #include "tests/replay/step_trace.h"
 
 namespace kvwave::replay {
@@ -126,6 +128,100 @@ TEST(Trap, no_26_a_destroyed_page_stays_gone_where_an_offloaded_one_comes_back) 
   };
   EXPECT_GT(returns(offload), 0);
   EXPECT_EQ(returns(gone), 0);
+}
+
+// [step] positions that a query head sees under H2O's mask, written out from the published code.
+std::vector<std::set<std::uint32_t>> literal_mask(const SyntheticTrace& trace, std::uint32_t q_head,
+                                                  std::uint32_t heavy, std::uint32_t newest) {
+  std::vector<double> sum(kPositions, 0.0);
+  std::set<std::uint32_t> seen;
+  std::vector<std::set<std::uint32_t>> steps;
+  for (std::uint32_t position = 0; position < kPositions; ++position) {
+    if (position < kPrompt) {
+      seen.insert(position);  // the prompt's forward sees everything
+    } else {
+      steps.push_back(seen);
+    }
+    const std::vector<std::uint32_t> slots(seen.begin(), seen.end());
+    const std::vector<double> row = literal_row(trace, 0, q_head, position, slots);
+    for (std::size_t j = 0; j < slots.size(); ++j) sum[slots[j]] += row[j];
+    if (position + 1 < kPrompt) continue;
+    const std::uint32_t n = position + 1;
+    if (n <= heavy + newest) {
+      seen.insert(n);
+      continue;
+    }
+    std::vector<std::uint32_t> order(n - newest);
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sum[a] > sum[b]; });
+    seen = {order.begin(), order.begin() + heavy};
+    for (std::uint32_t j = 0; j < n - newest; ++j) sum[j] = seen.contains(j) ? sum[j] : 0.0;
+    for (std::uint32_t j = n + 1 - newest; j <= n; ++j) seen.insert(j);
+  }
+  return steps;
+}
+
+void expect_masks(const LayerResidency& found, const SyntheticTrace& trace, std::uint32_t heavy, std::uint32_t newest) {
+  const Sequence sequence = sequence_of(trace);
+  ASSERT_EQ(found.n_caches, sequence.n_q_heads);
+  for (std::uint32_t q = 0; q < found.n_caches; ++q) {
+    const std::vector<std::set<std::uint32_t>> expected = literal_mask(trace, q, heavy, newest);
+    for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
+      const std::vector<bool> visible = visible_at(found, sequence, q, step);
+      for (std::uint32_t i = 0; i < visible.size(); ++i) {
+        ASSERT_EQ(visible[i], expected[step].contains(i)) << "q " << q << " step " << step << " position " << i;
+      }
+    }
+  }
+}
+
+TEST(SimulateH2oMask, sees_what_the_published_code_masks_in) {
+  for (const std::uint64_t seed : {46U, 47U}) {
+    SCOPED_TRACE(seed);
+    const SyntheticTrace trace = random_trace(seed);
+    expect_masks(simulate("uniform/h2o:form=mask", 16, trace), trace, 8, 8);
+    expect_masks(simulate("uniform/h2o:form=mask,heavy=0.75", 50, trace), trace, 37, 13);
+    // The code's own sizes: tenths of the prompt, whatever the budget.
+    expect_masks(simulate("uniform/h2o:form=mask,sizes=prompt", 64, trace), trace, 2, 2);
+    expect_masks(simulate("uniform/h2o:form=mask,sizes=prompt,heavy=0.4,newest=0.2", 64, trace), trace, 8, 4);
+  }
+}
+
+TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
+  const SyntheticTrace trace = random_trace(48);
+  const Sequence sequence = sequence_of(trace);
+  const LayerResidency found = simulate("uniform/h2o:form=mask,heavy=1,newest=0.1", 12, trace);
+  EXPECT_EQ(found.held_counts(sequence, alloc::StrategyKind::selection).back(), kPositions);
+  const LayerResidency halves = simulate("uniform/h2o:form=mask", 12, trace);
+  int returns = 0;
+  for (std::uint32_t step = 1; step + 1 < sequence.n_steps(); ++step) {
+    const std::uint32_t between = kPrompt + step - 6;  // n - r of the n = kPrompt + step positions before this step
+    EXPECT_FALSE(visible_at(halves, sequence, 0, step)[between]);
+    EXPECT_TRUE(visible_at(halves, sequence, 0, step - 1)[between]);
+    returns += visible_at(halves, sequence, 0, step + 1)[between] ? 1 : 0;
+  }
+  EXPECT_GT(returns, 0) << "it keeps its score and may come back as a heavy hitter";
+}
+
+TEST(SimulateH2oMask, keeps_protected_positions_inside_its_sizes) {
+  const SyntheticTrace trace = random_trace(49);
+  const Sequence sequence = sequence_of(trace);
+  const LayerResidency found = simulate("uniform/h2o:form=mask,protect=sinks:3+recent:8", 12, trace);
+  for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
+    const std::vector<bool> visible = visible_at(found, sequence, 1, step);
+    for (std::uint32_t i = 0; i < 3; ++i) EXPECT_TRUE(visible[i]) << step;
+    for (std::uint32_t i = 0; i < 8; ++i) EXPECT_TRUE(visible[visible.size() - 1 - i]) << step;
+    EXPECT_LE(std::count(visible.begin(), visible.end(), true), 12);
+  }
+  EXPECT_THROW(simulate("uniform/h2o:form=mask,prompt=protect", 12, trace), alloc::BadBudget);
+}
+
+TEST(PagePolicies, refuse_protection_that_does_not_fit_into_their_pages) {
+  const SyntheticTrace trace = random_trace(50);
+  EXPECT_NO_THROW(simulate("uniform/lru:page=4,protect=sinks:4+recent:4", 12, trace));
+  EXPECT_THROW(simulate("uniform/lru:page=4,protect=sinks:5+recent:4", 12, trace), alloc::BadBudget);
+  EXPECT_NO_THROW(simulate("uniform/quest:page=4,dense=0,protect=sinks:4+recent:4", 12, trace));
+  EXPECT_THROW(simulate("uniform/quest:page=4,dense=0,protect=sinks:4+recent:6", 12, trace), alloc::BadBudget);
 }
 
 }  // namespace

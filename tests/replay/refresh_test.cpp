@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "alloc/registry.h"
+#include "alloc/strategy.h"
 #include "replay/rope_frequencies.h"
 #include "replay/simulate_all.h"
 #include "tests/replay/brute_force.h"
@@ -84,6 +86,67 @@ TEST(Trap, no_8_triggers_count_positions_or_decoded_tokens_as_their_codes_do) {
   EXPECT_EQ(first_steps(Trigger::every_step, PromptRule::cut, 20), (Steps{0, 1, 2}));
   EXPECT_EQ(first_steps(Trigger::every_step, PromptRule::keep, 20), (Steps{1, 2, 3}));
   EXPECT_EQ(first_steps(Trigger::after_prompt, PromptRule::keep, 20), (Steps{0})) << "and the tail is unbounded";
+}
+
+TEST(Trap, no_20_the_decoding_press_first_cuts_after_512_decoded_tokens_and_a_prefill_press_never_after_the_prompt) {
+  Sequence sequence = sequence_of(trace_with_prompt(20));
+  sequence.n_positions = 2000;
+  const auto positions = [&](const std::string& scorer) {
+    return refresh_positions(alloc::make_scorer(alloc::Strategy::parse("uniform/" + scorer).scorer)->rule(), sequence);
+  };
+  EXPECT_EQ(positions("knorm:prompt=keep"), (std::vector<std::uint32_t>{531, 1043, 1555}));
+  EXPECT_EQ(positions("expected-attention"), (std::vector<std::uint32_t>{19, 531, 1043, 1555}));
+  for (const std::string once : {"keydiff:trigger=prompt", "snapkv-prefill", "h2o:form=prefill"}) {
+    EXPECT_EQ(positions(once), (std::vector<std::uint32_t>{19})) << once;
+  }
+}
+
+std::vector<std::uint32_t> newline_positions(const std::string& parameters, std::shared_ptr<const TokenMarks> marks,
+                                             std::uint32_t n_prompt) {
+  Sequence sequence = sequence_of(trace_with_prompt(n_prompt));
+  sequence.marks = std::move(marks);
+  const auto scorer = alloc::make_scorer(alloc::Strategy::parse("uniform/rkv:trigger=newline" + parameters).scorer);
+  return refresh_positions(scorer->rule(), sequence);
+}
+
+TEST(RkvNewlineTrigger, acts_in_the_step_of_each_token_that_ends_a_line) {
+  const auto marks = std::make_shared<TokenMarks>(TokenMarks{{25, 40, 41, 70}, 41});
+  EXPECT_EQ(newline_positions("", marks, 20), (std::vector<std::uint32_t>{19, 25, 40, 41, 70}));
+  EXPECT_EQ(newline_positions(",prompt=keep", marks, 20), (std::vector<std::uint32_t>{25, 40, 41, 70}));
+  EXPECT_EQ(newline_positions(",content=think", marks, 20), (std::vector<std::uint32_t>{19, 25, 40}));
+  EXPECT_EQ(newline_positions("", std::make_shared<TokenMarks>(), 20), (std::vector<std::uint32_t>{19}));
+}
+
+TEST(RkvNewlineTrigger, takes_the_line_ends_of_the_code_and_no_others) {
+  for (const std::string_view piece : {"\n", ".\n", ")\n", "\n\n", ".\n\n", ")\n\n"}) {
+    EXPECT_TRUE(alloc::ends_line(piece)) << piece;
+  }
+  for (const std::string_view piece : {"", ".", "a\n", "\n ", "\n\n\n", "\r\n", ":\n"}) {
+    EXPECT_FALSE(alloc::ends_line(piece)) << piece;
+  }
+}
+
+TEST(RkvForms, are_defaults_for_parameters_that_controls_can_take_over) {
+  const auto rule = [](const std::string& text) {
+    return alloc::make_scorer(alloc::Strategy::parse(text).scorer)->rule();
+  };
+  EXPECT_EQ(rule("uniform/rkv:form=2026").trigger, alloc::Trigger::decoded_multiple);
+  EXPECT_EQ(rule("uniform/rkv:form=hf").trigger, alloc::Trigger::overflow_multiple);
+  EXPECT_EQ(rule("uniform/rkv:form=hf").cut, alloc::CutTime::before_attention);
+  EXPECT_EQ(rule("uniform/rkv:form=hf,cut=after").cut, alloc::CutTime::after_attention);
+  SweepRequest request;
+  request.strategies = {alloc::Strategy::parse("uniform/rkv:form=hf")};
+  request.budgets = {32};
+  const Sweep sweep = build_sweep(request, sequence_of(trace_with_prompt(20)), {});
+  int n_controls = 0;
+  for (const Simulation& simulation : sweep.simulations) {
+    if (simulation.is_full()) continue;
+    ++n_controls;
+    EXPECT_EQ(simulation.scorer->rule().trigger, alloc::Trigger::overflow_multiple) << simulation.strategy.full_text();
+    EXPECT_EQ(simulation.scorer->rule().cut, alloc::CutTime::before_attention) << simulation.strategy.full_text();
+    EXPECT_EQ(simulation.scorer->rule().prompt, alloc::PromptRule::keep) << simulation.strategy.full_text();
+  }
+  EXPECT_GT(n_controls, 10);
 }
 
 TEST(Trap, no_8_a_cut_before_the_attention_shows_in_its_own_step) {

@@ -181,6 +181,9 @@ TEST_F(ReplayCommand, ledger_shows_asked_and_realised_memory_in_pages) {
                        file("l.csv")};
   const Outcome outcome = run(words);
   expect_contains(outcome.out, "ledger, entries per KV head");
+  expect_contains(outcome.out, "held in pages of 16\nmemory matched: `asked` is memory");
+  expect_contains(outcome.out, "memory matched: budgets are asked memory");
+  expect_contains(outcome.out, "entries are held in pages of 16");
   expect_contains(outcome.out, "@ N: runs with budget N");
   std::istringstream lines(outcome.out);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
@@ -278,6 +281,52 @@ TEST_F(ReplayCommand, missing_levels_name_the_strategy_and_the_remedy) {
   const std::string input = trace("a.h5", 1, {.tokens = true, .stats = true, .attention = true, .qkv = false});
   const std::string message = refusal<traces::MissingLevel>({input, "-b", "32", "-s", "uniform/rkv"});
   expect_contains(message, "uniform/rkv needs queries, keys (level qkv)");
+  expect_contains(message, "--levels");
+}
+
+TEST_F(ReplayCommand, says_what_moved_budget_could_not_be_filled) {
+  const Words words = {trace("a.h5"),  "-b",          "40",       "-s",           "dynamickv/snapkv:buffer=16",
+                       "-s",           "uniform/rkv", "--ledger", "-o",           file("r.h5"),
+                       "--ledger-csv", file("l.csv"), "--json",   file("m.json"), "--no-controls"};
+  const Outcome outcome = run(words);
+  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  const auto& figures = json["configurations"][0]["figures"];
+  const double unused = figures["granted_unused"];
+  EXPECT_GT(unused, 0) << "its cuts in stages leave budget that no layer holds";
+  EXPECT_TRUE(json["configurations"][1]["figures"]["granted_unused"].is_null());
+  expect_contains(outcome.out, "entries per KV head could not be filled when granted");
+  std::istringstream ledger(contents(file("l.csv")));
+  std::string header, first;
+  std::getline(ledger, header);
+  std::getline(ledger, first);
+  expect_contains(header, "granted_unused,floors_hit,caps_hit");
+  const traces::ArrayFileReader results(file("r.h5"));
+  EXPECT_DOUBLE_EQ(results.doubles("/config/figure/granted_unused")[0], unused);
+}
+
+TEST_F(ReplayCommand, newline_triggers_read_the_recorded_tokens_or_name_what_is_missing) {
+  SyntheticOptions options;
+  options.shape = {.n_layers = 2, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 8};
+  options.n_positions = 120;
+  write_synthetic(folder_ / "lines.h5", options, [](traces::TraceRow& row) {
+    if (row.position == 70 || row.position == 100) row.token_bytes = ".\n";
+    if (row.position == 80) row.token_bytes = "</thi";
+    if (row.position == 81) row.token_bytes = "nk> ";
+  });
+  const auto refreshes = [&](const std::string& strategy) {
+    run({file("lines.h5"), "-b", "30", "-s", strategy, "-o", file("n.h5"), "-f", "--no-controls"});
+    const traces::ArrayFileReader results(file("n.h5"));
+    std::vector<std::int32_t> evicted = results.ints("/trace_0000/config_0000/evicted_at");
+    std::sort(evicted.begin(), evicted.end());
+    evicted.erase(std::unique(evicted.begin(), evicted.end()), evicted.end());
+    return evicted;
+  };
+  // The prompt has 20 positions; the step of position 70 is 50, and its drops show in 51.
+  EXPECT_EQ(refreshes("uniform/rkv:trigger=newline"), (std::vector<std::int32_t>{51, 81, kNever}));
+  EXPECT_EQ(refreshes("uniform/snapkv:trigger=newline,content=think"), (std::vector<std::int32_t>{51, kNever}));
+  const std::string bare = trace("bare.h5", 1, {.tokens = false, .stats = true, .attention = false, .qkv = true});
+  const std::string message = refusal<traces::MissingLevel>({bare, "-b", "32", "-s", "uniform/rkv:trigger=newline"});
+  expect_contains(message, "uniform/rkv:trigger=newline needs tokens (level tokens)");
   expect_contains(message, "--levels");
 }
 

@@ -1,20 +1,24 @@
 """Records the traces of a study: record.py KVWAVE MODEL PROBLEMS.jsonl WORK TOKENS N_CALIBRATE N_EVALUATE.
 
 With a field `solution` each problem is read together with its solution, token by token (teacher forcing). Without one
-the model samples at temperature 0.6, top-p 0.95, seed = line number, and the trace is cut before the share of repeated
-8-grams of what it wrote passes 0.3; problems whose cut leaves fewer than MINIMUM tokens are passed over. The traces
-are the first in the order of the file. What is recorded already is kept, so that a study can be continued.
+the model samples at temperature 0.6, top-p 0.95, and the trace is cut before the share of repeated 8-grams of what it
+wrote passes 0.3. The seed is the line number; problems whose cut leaves fewer than MINIMUM tokens are tried again after
+all others, with the line number + 1000, + 2000 and so on, SEEDS times in all. The traces are the first that succeed.
+A set that gives fewer than asked for is used as it is, while FEWEST remain after calibration.
+
+WORK/problems.json says what became of each problem. What is recorded already is kept, so that a study can be continued.
 """
 import json
 import pathlib
 import subprocess
 import sys
 
-NGRAM, LOOP, MINIMUM = 8, 0.3, 320
+NGRAM, LOOP, MINIMUM, SEEDS, SEED_STEP, FEWEST = 8, 0.3, 320, 4, 1000, 4
+SAMPLING = ("--temperature", 0.6, "--top-p", 0.95)
 
 
 def run(*words):
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def sane(text):
@@ -37,54 +41,88 @@ def loop_free(ids):
 def generated_ids(kvwave, trace):
     info = json.loads(run(kvwave, "info", trace, "--json"))
     rows = run(kvwave, "dump", trace, "tokens").splitlines()
-    header = rows[0].split(",")
-    column = header.index("id")
-    ids = [int(row.split(",")[column]) for row in rows[1:]]
-    return ids[info["n_prompt"]:]
+    column = rows[0].split(",").index("id")
+    return [int(row.split(",")[column]) for row in rows[1:]][info["n_prompt"]:]
 
 
-def record(kvwave, model, problem, work, line, tokens, trace):
-    """True when the trace holds enough of it."""
-    prompt = work / "prompt.txt"
-    prompt.write_text(problem["problem"], encoding="utf-8")
-    common = [kvwave, "capture", "-m", model, "-P", prompt, "--levels", "tokens,stats,qkv", "--quiet", "-f", "-o", trace]
-    if "solution" in problem:
-        solution = work / "solution.txt"
+class Recorder:
+    def __init__(self, kvwave, model, work, tokens):
+        self.kvwave, self.model, self.work, self.tokens = kvwave, model, work, tokens
+        self.lengths_file = work / "sampled.json"  # {"NAME SEED": tokens before the loop}
+        self.lengths = json.loads(self.lengths_file.read_text()) if self.lengths_file.exists() else {}
+
+    def capture(self, trace, problem, levels, *options):
+        """A killed recording leaves no file that looks finished."""
+        prompt = self.work / "prompt.txt"
+        prompt.write_text(problem["problem"], encoding="utf-8")
+        partial = trace.with_suffix(".partial")
+        run(self.kvwave, "capture", "-m", self.model, "-P", prompt, "--levels", levels, "--quiet", "-f", "-o", partial,
+            *options)
+        partial.rename(trace)
+
+    def read_solution(self, problem, trace):
+        solution = self.work / "solution.txt"
         solution.write_text(problem["solution"], encoding="utf-8")
-        run(*common, "--continue-from", solution, "-n", tokens)
-        return True
-    sampled = ["--temperature", 0.6, "--top-p", 0.95, "--seed", line]
-    run(*common, *sampled, "-n", tokens)
-    ids = generated_ids(kvwave, trace)
-    keep = loop_free(ids)
-    if keep < MINIMUM:
-        trace.unlink()
-        return False
-    if keep < len(ids):
-        run(*common, *sampled, "-n", keep)
-    return True
+        self.capture(trace, problem, "tokens,stats,qkv", "--continue-from", solution, "-n", self.tokens)
+
+    def sampled_length(self, name, problem, seed):
+        """Most problems fail early, so a short trial comes first: the same seed begins the same way."""
+        key = f"{name} {seed}"
+        if key not in self.lengths:
+            trial = self.work / "trial.h5"
+            for tokens in (MINIMUM, self.tokens):
+                self.capture(trial, problem, "tokens", *SAMPLING, "--seed", seed, "-n", tokens)
+                self.lengths[key] = loop_free(generated_ids(self.kvwave, trial))
+                trial.unlink()
+                if self.lengths[key] < MINIMUM:
+                    break
+            self.lengths_file.write_text(json.dumps(self.lengths, indent=0), encoding="utf-8")
+        return self.lengths[key]
+
+    def sample(self, problem, seed, length, trace):
+        self.capture(trace, problem, "tokens,stats,qkv", *SAMPLING, "--seed", seed, "-n", length)
 
 
 def main():
     kvwave, model, problems, work, tokens, n_calibrate, n_evaluate = sys.argv[1:]
-    work, wanted = pathlib.Path(work), int(n_calibrate) + int(n_evaluate)
+    work, n_calibrate = pathlib.Path(work), int(n_calibrate)
+    wanted = n_calibrate + int(n_evaluate)
+    recorder = Recorder(kvwave, model, work, int(tokens))
     lines = [line for line in pathlib.Path(problems).read_text(encoding="utf-8").splitlines() if line.strip()]
-    done, passed_over = [], []
-    for number, line in enumerate(lines, 1):
-        if len(done) == wanted:
+    waiting = [(number, json.loads(line)) for number, line in enumerate(lines, 1)]
+    used, n_tried = [], set()
+    for attempt in range(SEEDS):
+        left = []
+        for number, problem in waiting:
+            if len(used) == wanted:
+                break
+            name = str(problem.get("id", number))
+            seed = number + SEED_STEP * attempt
+            forced = "solution" in problem
+            n_tried.add(name)
+            if not forced and recorder.sampled_length(name, problem, seed) < MINIMUM:
+                left.append((number, problem))
+                continue
+            folder = work / ("calibrate" if len(used) < n_calibrate else "evaluate")
+            trace = folder / f"{len(used):02}-{sane(name)}.h5"
+            if not trace.exists():
+                if forced:
+                    recorder.read_solution(problem, trace)
+                else:
+                    recorder.sample(problem, seed, recorder.sampled_length(name, problem, seed), trace)
+            used.append({"id": name, "seed": None if forced else seed, "trace": f"{folder.name}/{trace.name}"})
+            print(f"study: {len(used)}/{wanted} {name}", file=sys.stderr)
+        if len(used) == wanted:
             break
-        problem = json.loads(line)
-        name = str(problem.get("id", number))
-        folder = work / ("calibrate" if len(done) < int(n_calibrate) else "evaluate")
-        trace = folder / f"{len(done):02}-{sane(name)}.h5"
-        if trace.exists() or record(kvwave, model, problem, work, number, int(tokens), trace):
-            done.append(name)
-            print(f"study: {len(done)}/{wanted} {name}", file=sys.stderr)
-        else:
-            passed_over.append(name)
-    if len(done) < wanted:
-        sys.exit(f"study: only {len(done)} of {len(lines)} problems gave a trace, {wanted} are needed")
-    (work / "problems.json").write_text(json.dumps({"used": done, "passed_over": passed_over}), encoding="utf-8")
+        waiting = left
+    if len(used) < n_calibrate + FEWEST:
+        sys.exit(f"study: only {len(used)} of {len(lines)} problems gave a trace, {n_calibrate + FEWEST} are needed")
+    names = {one["id"] for one in used}
+    unused = [name for name in (str(json.loads(line).get("id", n)) for n, line in enumerate(lines, 1))
+              if name in n_tried and name not in names]
+    found = {"used": used, "passed_over": unused, "n_problems": len(lines), "n_calibrate": n_calibrate,
+             "wanted": wanted, "minimum": MINIMUM, "loop": LOOP, "seeds": SEEDS}
+    (work / "problems.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 main()

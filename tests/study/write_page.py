@@ -1,14 +1,25 @@
-"""Tables of a study: write_page.py KVWAVE PROBLEMS.jsonl WORK OUT NAME. Writes OUT/NAME.md and OUT/NAME.csv from the
---statistics tables in WORK. Says 'more' or 'less' only where the interval of a difference leaves 0 out and the test
-corrected by Holm agrees (p < 0.05)."""
+"""Tables of a study: write_page.py KVWAVE PROBLEMS.jsonl WORK OUT NAME. Writes OUT/NAME.md, OUT/NAME.csv (figures) and
+OUT/NAME-traces.csv (what was recorded) from what study.sh left in WORK. Says 'more' or 'less' only where the interval of
+a difference leaves 0 out and the test corrected by Holm agrees (p < 0.05)."""
 import csv
 import json
 import pathlib
 import subprocess
 import sys
 
-SHOWN = ("retained_mass", "retained_mass_worst_decile", "output_error", "recall_32", "realised_mean", "realised_peak")
-MASS, ERROR, MEMORY = "retained_mass", "output_error", "realised_mean"
+SHOWN = ("retained_mass", "retained_mass_worst_decile", "output_error", "recall_32", "realised_mean", "realised_peak",
+         "place_oracle", "place_ceiling", "granted_unused")
+MASS, ERROR, MEMORY, UNUSED = "retained_mass", "output_error", "realised_mean", "granted_unused"
+FEW = 6
+BASELINE = "uniform/rkv"
+SYSTEMS = ("reasonalloc/rkv", "reasonalloc-layer/rkv", "reasonalloc-head/rkv", "reasonalloc-dynamic/rkv", "pyramid/rkv",
+           "uniform/snapkv", "reasonalloc/snapkv")
+WAVES = {"usual": "as usual: rho 0.93, mean over heads and steps, whole rows, all problems",
+         "rho-0.8": "rho 0.8", "rho-0.99": "rho 0.99",
+         "heads-median": "median over query heads", "heads-max": "neediest query head of a layer",
+         "heads-group-max": "neediest query head of each KV head",
+         "steps-median": "median over steps", "steps-max": "neediest step",
+         "positions-generated": "generated positions alone", "problems-one": "the first problem alone"}
 
 
 def number(text):
@@ -16,7 +27,7 @@ def number(text):
 
 
 def load(path):
-    """{(budget, strategy): {figure: row}} and the rows of areas."""
+    """{(budget, strategy, control): {figure: row}} and its keys in order; rows of areas are left out."""
     table, order = {}, []
     for row in csv.DictReader(path.open(encoding="utf-8", newline="")):
         if row["budget"]:
@@ -28,12 +39,20 @@ def load(path):
 
 
 def with_interval(row, value, low, high, digits=4, sign=""):
-    if number(row[value]) is None:
+    if row is None or number(row[value]) is None:
         return "-"
     text = f"{number(row[value]):{sign}.{digits}f}"
     if number(row[low]) is None:
         return text
     return f"{text} [{number(row[low]):{sign}.{digits}f}, {number(row[high]):{sign}.{digits}f}]"
+
+
+def mean_of(row):
+    return with_interval(row, "mean", "low", "high")
+
+
+def difference_of(row):
+    return with_interval(row, "difference", "difference_low", "difference_high", sign="+")
 
 
 def verdict(row, higher_is_better=True):
@@ -47,7 +66,18 @@ def verdict(row, higher_is_better=True):
     return "not told apart"
 
 
-def comparison_table(table, order, budget):
+def counted(path):
+    """{(budget, strategy): counted steps over all traces}"""
+    return {(c["budget"], c["strategy"]): c["counted_steps"] for c in json.loads(path.read_text())["configurations"]}
+
+
+def flags(path):
+    """{(budget, strategy): whether its memory differs from the baseline's}"""
+    return {(c["budget"], c["strategy"]): any(f.startswith("unequal") for f in c["flags"])
+            for c in json.loads(path.read_text())["configurations"]}
+
+
+def comparison_table(table, order, budget, unequal):
     lines = ["| strategy | retained mass | minus baseline | | output error | minus baseline | | entries read |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     keys = [key for key in order if key[0] == budget]
@@ -55,71 +85,66 @@ def comparison_table(table, order, budget):
         for key in sorted((k for k in keys if k[2] == control), key=lambda k: -(number(table[k][MASS]["mean"]) or 0)):
             rows = table[key]
             mass, error = rows[MASS], rows.get(ERROR)
-            cells = [f"`{key[1]}`" + (" (control)" if control else ""),
-                     with_interval(mass, "mean", "low", "high"),
-                     with_interval(mass, "difference", "difference_low", "difference_high", sign="+"),
-                     "" if control else verdict(mass)]
-            if error is None:
-                cells += ["-", "-", ""]
-            else:
-                cells += [with_interval(error, "mean", "low", "high"),
-                          with_interval(error, "difference", "difference_low", "difference_high", sign="+"),
-                          "" if control else verdict(error, False)]
-            cells.append(f"{number(rows[MEMORY]['mean']):.1f}" if MEMORY in rows else "-")
+            cells = [f"`{key[1]}`" + (" (control)" if control else ""), mean_of(mass), difference_of(mass),
+                     "" if control else verdict(mass), mean_of(error), "-" if error is None else difference_of(error),
+                     "" if control or error is None else verdict(error, False),
+                     f"{number(rows[MEMORY]['mean']):.1f}" + (" m" if unequal.get(key[:2]) else "")]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def plain_words(table, order, budgets):
+def plain_words(table, budgets):
     lines = []
-    for name in ("reasonalloc/rkv", "reasonalloc-layer/rkv", "reasonalloc-head/rkv", "reasonalloc-dynamic/rkv",
-                 "pyramid/rkv", "uniform/snapkv"):
-        parts = {"better": [], "worse": [], "not told apart": [], "equal within 0.01": []}
-        errors = {"better": [], "worse": [], "not told apart": [], "equal within 0.01": []}
+    for name in SYSTEMS:
+        parts, errors = {}, {}
         for budget in budgets:
             rows = table.get((budget, name, False))
             if not rows:
                 continue
-            if verdict(rows[MASS]):
-                parts[verdict(rows[MASS])].append(str(budget))
-            if ERROR in rows and verdict(rows[ERROR], False):
-                errors[verdict(rows[ERROR], False)].append(str(budget))
-        if not any(parts.values()):
-            continue
+            parts.setdefault(verdict(rows[MASS]), []).append(str(budget))
+            if ERROR in rows:
+                errors.setdefault(verdict(rows[ERROR], False), []).append(str(budget))
 
         def say(found, better, worse):
             words = {"better": better, "worse": worse, "not told apart": "not told apart from it",
                      "equal within 0.01": "equal within 0.01"}
-            return "; ".join(f"{words[k]} at {', '.join(v)}" for k, v in found.items() if v)
+            return "; ".join(f"{word} at {', '.join(found[key])}" for key, word in words.items() if key in found)
 
-        lines.append(f"- `{name}` against `uniform/rkv`: retained mass {say(parts, 'higher', 'lower')}. "
-                     f"Output error {say(errors, 'lower', 'higher') or 'unknown'}.")
+        if say(parts, "higher", "lower"):
+            lines.append(f"- `{name}` against `{BASELINE}`: retained mass {say(parts, 'higher', 'lower')}. "
+                         f"Output error {say(errors, 'lower', 'higher') or 'unknown'}.")
+    unused = [(budget, table[(budget, "reasonalloc-dynamic/rkv", False)].get(UNUSED)) for budget in budgets
+              if (budget, "reasonalloc-dynamic/rkv", False) in table]
+    unused = [f"{number(row['mean']):.2f} at {budget}" for budget, row in unused if row and number(row["mean"]) is not None]
+    if unused:
+        lines.append(f"- `reasonalloc-dynamic/rkv` granted budget that layers could not fill when they got it, in entries per "
+                     f"KV head on average: {', '.join(unused)}.")
     return lines
 
 
-def readings_table(work):
-    table, order = load(work / "readings.csv")
-    lines = ["| reading | retained mass | minus `reasonalloc/rkv` | | entries read |", "| --- | --- | --- | --- | --- |"]
+def readings_table(path):
+    table, order = load(path)
+    lines = [f"| reading | retained mass | minus `{order[0][1]}` | | output error | minus | | entries read |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for key in order:
-        mass = table[key][MASS]
-        lines.append(f"| `{key[1]}` | {with_interval(mass, 'mean', 'low', 'high')} | "
-                     f"{with_interval(mass, 'difference', 'difference_low', 'difference_high', sign='+')} | "
-                     f"{verdict(mass)} | {number(table[key][MEMORY]['mean']):.1f} |")
+        rows = table[key]
+        mass, error = rows[MASS], rows.get(ERROR)
+        lines.append(f"| `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} | {mean_of(error)} | "
+                     f"{difference_of(error)} | {verdict(error, False)} | {number(rows[MEMORY]['mean']):.1f} |")
     return lines
 
 
 def profiles_table(work):
-    lines = ["| profile | strategy | retained mass | minus `uniform/rkv` | |", "| --- | --- | --- | --- | --- |"]
-    for path in sorted(work.glob("readings-*.csv")):
-        table, order = load(path)
-        label = path.stem.removeprefix("readings-").removeprefix("-").replace("-", " ", 1).replace("rho", "rho ")
+    lines = [f"| wave | strategy | retained mass | minus `{BASELINE}` | | output error | minus | |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for label, words in WAVES.items():
+        table, order = load(work / f"wave-{label}.csv")
         for key in order:
-            if key[1] == "uniform/rkv":
+            if key[1] == BASELINE:
                 continue
-            mass = table[key][MASS]
-            lines.append(f"| {label} | `{key[1]}` | {with_interval(mass, 'mean', 'low', 'high')} | "
-                         f"{with_interval(mass, 'difference', 'difference_low', 'difference_high', sign='+')} | "
-                         f"{verdict(mass)} |")
+            mass, error = table[key][MASS], table[key].get(ERROR)
+            lines.append(f"| {words} | `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} | "
+                         f"{mean_of(error)} | {difference_of(error)} | {verdict(error, False)} |")
     return lines
 
 
@@ -136,40 +161,89 @@ def write_csv(work, target):
                 writer.writerow({"run": path.stem, **row})
 
 
+def write_traces(kvwave, work, used, target):
+    """Returns the programs that recorded."""
+    programs = []
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["part", "id", "seed", "prompt_tokens", "decoded_tokens", "stop_reason", "repeated_8grams",
+                         "content_sha256"])
+        for one in used["used"]:
+            text = subprocess.run([kvwave, "info", str(work / one["trace"]), "--json"], check=True, stdout=subprocess.PIPE,
+                                  text=True).stdout
+            info = json.loads(text)
+            run = info["run"]
+            programs.append(f"kvwave {run['program_version']} ({run['program_commit']}, {run['attention_kernel']})")
+            writer.writerow([one["trace"].split("/")[0], one["id"], "" if one["seed"] is None else one["seed"],
+                             info["n_prompt"], info["n_steps"], info["stop_reason"],
+                             f"{info['repeated_8gram_share']:.3f}", info["content_sha256"]])
+    return list(dict.fromkeys(programs))
+
+
+def how_recorded(used, n_used):
+    if used["used"][0]["seed"] is None:
+        return ["Traces: worked solutions read token by token (teacher forcing), at most 900 tokens each."]
+    text = ("Traces: sampled by the model at temperature 0.6, top-p 0.95, at most 900 tokens, cut before the share of repeated "
+            f"8-grams passes {used['loop']}. The seed is the line number in the file; a problem of which less than "
+            f"{used['minimum']} tokens were left was tried with {used['seeds'] - 1} more seeds (+1000 each) after all "
+            "others had their turn.")
+    lines = [text]
+    if n_used < used["wanted"]:
+        lines.append(f"**Fewer than asked for**: {n_used} of the {used['n_problems']} problems gave a trace, "
+                     f"{used['wanted']} were wanted.")
+    if used["passed_over"]:
+        lines.append(f"Passed over, since they ended or looped within {used['minimum']} tokens with every seed that was "
+                     f"tried: {', '.join(used['passed_over'])}. What is left is no fair sample of the set.")
+    return lines
+
+
 def main():
     kvwave, problems, work, out, name = sys.argv[1:]
     work, out = pathlib.Path(work), pathlib.Path(out)
-    version = subprocess.run([kvwave, "--version"], check=True, capture_output=True, text=True).stdout.split(", CPU")[0]
+    version = (work / "replayed-by").read_text(encoding="utf-8").split(", CPU")[0].strip()
     used = json.loads((work / "problems.json").read_text(encoding="utf-8"))
     table, order = load(work / "comparison.csv")
+    manifest = work / "comparison.manifest.json"
+    steps, unequal = counted(manifest), flags(manifest)
     budgets = sorted({key[0] for key in order})
+    ids = [one["id"] for one in used["used"]]
+    n_calibrate, n_evaluate = used["n_calibrate"], len(ids) - used["n_calibrate"]
+    recorders = write_traces(kvwave, work, used, out / f"{name}-traces.csv")
     command = "./run study" + ("" if name == "worked" else f" {problems}")
-    sampled = name != "worked"
-    traces = ("sampled by the model at temperature 0.6 (top-p 0.95, seed = line number), cut before the share of "
-              "repeated 8-grams passes 0.3" if sampled else
-              "worked solutions read token by token (teacher forcing), at most 900 tokens each")
-    ids = [i.split("/")[-1] if "/" not in i else i for i in used["used"]]
     page = [f"# Study: {name}", "", f"    {command}", "",
-            f"Written by `tests/study` with {version.strip()}; numbers below are in `{name}.csv` too.", "",
-            f"Traces: {traces}. Profile from 4 of them, evaluation on the other {len(ids) - 4}; the trace is the unit. Intervals: 95 % "
-            "bootstrap over traces; tests: paired sign flips, corrected by Holm over the strategies of a budget. Open-loop "
-            "replay: the model never reacted to an eviction, and no figure here is an accuracy.", "",
-            f"Calibrated on: {', '.join(ids[:4])}. Evaluated on: {', '.join(ids[4:])}."]
-    if used["passed_over"]:
-        page.append(f"Passed over, since they ended or looped within 320 tokens: {', '.join(used['passed_over'])}.")
+            f"Written by `tests/study` with {version}; all numbers below, and more, are in [{name}.csv]({name}.csv). "
+            f"Traces recorded by {', '.join(recorders)}: ids, seeds, lengths and content hashes in "
+            f"[{name}-traces.csv]({name}-traces.csv).", ""]
+    page += how_recorded(used, len(ids))
+    page += [f"Calibrated on {n_calibrate}: {', '.join(ids[:n_calibrate])}. Evaluated on {n_evaluate}: "
+             f"{', '.join(ids[n_calibrate:])}.", "",
+             "The trace is the unit. Intervals: 95 % bootstrap over traces; tests: paired sign flips, corrected by Holm over "
+             "the strategies of a budget. Open-loop replay: the model never reacted to an eviction, and no figure here is an "
+             "accuracy."]
+    if n_evaluate < FEW:
+        page.append(f"**{n_evaluate} traces: intervals of so few mean little**, and no p-value can fall below "
+                    f"{2.0 ** (1 - n_evaluate):.3g}.")
     page += ["", "## What holds for this model, and what does not", ""]
-    page += plain_words(table, order, budgets)
-    page += ["", "'Higher' and 'lower' stand only where interval and corrected test both say so. Strategies whose entries "
-             "read differ from the baseline's are not compared at equal memory: see the last column.", ""]
+    page += plain_words(table, budgets)
+    page += ["", "'Higher' and 'lower' stand only where interval and corrected test both say so. `m`: memory differs by more than "
+             "1 % from the baseline's, so the line is not compared at equal memory.", ""]
     for budget in budgets:
-        n = {row["n"] for key in order if key[0] == budget for row in [table[key][MASS]]}
-        page += [f"## {budget} entries per KV head ({', '.join(sorted(n))} traces), baseline `uniform/rkv`", ""]
-        page += comparison_table(table, order, budget) + [""]
-    if (work / "readings.csv").exists():
-        page += ["## What the paper leaves open: one reading changed at a time, 128 entries per KV head", ""]
-        page += readings_table(work) + [""]
-        page += ["## How the wave is formed: other rho, other pooling of demand, 128 entries per KV head", ""]
-        page += profiles_table(work)
+        keys = [key for key in order if key[0] == budget]
+        n = max(int(table[key][MASS]["n"]) for key in keys)
+        n_steps = max(steps.get((key[0], key[1]), 0) for key in keys)
+        page += [f"## {budget} entries per KV head, baseline `{BASELINE}`", ""]
+        if n == 0:
+            page += ["No trace outgrows this budget: no step is counted.", ""]
+            continue
+        note = "" if n == n_evaluate else f"; the other {n_evaluate - n} never outgrow this budget"
+        page += [f"{n} traces with {n_steps} counted steps together (those in which the sequence is longer than the "
+                 f"budget){note}." + (" Intervals of so few traces mean little." if n < FEW else ""), ""]
+        page += comparison_table(table, order, budget, unequal) + [""]
+    page += ["## What the paper leaves open: one reading changed at a time, 128 entries per KV head", ""]
+    page += readings_table(work / "readings.csv")
+    page += ["", "The head half alone:", ""] + readings_table(work / "readings-head.csv")
+    page += ["", "Fully dynamic layers:", ""] + readings_table(work / "readings-dynamic.csv")
+    page += ["", "How the wave is formed:", ""] + profiles_table(work)
     (out / f"{name}.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     write_csv(work, out / f"{name}.csv")
 
