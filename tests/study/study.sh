@@ -38,23 +38,23 @@ replay comparison profile -b "$BUDGETS" -s uniform/rkv -s uniform/snapkv -s pyra
   -s reasonalloc-layer/rkv -s reasonalloc-head/rkv -s reasonalloc/rkv -s reasonalloc-dynamic/rkv \
   -s reasonalloc/snapkv --baseline uniform/rkv
 
-# What the paper leaves open, one reading changed at a time, at 128 entries per KV head.
-replay readings profile -b 128 --no-controls --baseline reasonalloc/rkv -s reasonalloc/rkv \
+# What the paper leaves open, one reading changed at a time, at 128 entries per KV head, by retained mass.
+replay readings profile -b 128 --metrics mass --no-controls --baseline reasonalloc/rkv -s reasonalloc/rkv \
   -s "reasonalloc:operator=waterfill/rkv" -s "reasonalloc:clip=demand/rkv" -s "reasonalloc:window=inside/rkv" \
   -s "reasonalloc:surplus=leave/rkv" -s "reasonalloc:ties=cut/rkv" -s "reasonalloc:head_hi=2/rkv" \
   -s "reasonalloc:gamma=[0.25,1]/rkv" -s "reasonalloc:beta=[0.25,1]/rkv" -s "reasonalloc:mu=[0.1,0.5]/rkv" \
   -s "reasonalloc/rkv:sign=plus"
-replay readings-head profile -b 128 --no-controls --baseline reasonalloc-head/rkv -s reasonalloc-head/rkv \
+replay readings-head profile -b 128 --metrics mass --no-controls --baseline reasonalloc-head/rkv -s reasonalloc-head/rkv \
   -s "reasonalloc-head:operator=waterfill/rkv" -s "reasonalloc-head:window=inside/rkv" \
   -s "reasonalloc-head:mu=0/rkv"
-replay readings-dynamic profile -b 128 --no-controls --baseline reasonalloc-dynamic/rkv -s reasonalloc-dynamic/rkv \
+replay readings-dynamic profile -b 128 --metrics mass --no-controls --baseline reasonalloc-dynamic/rkv -s reasonalloc-dynamic/rkv \
   -s "reasonalloc-dynamic:unbias=0/rkv" -s "reasonalloc-dynamic:smooth=0.5/rkv" \
   -s "reasonalloc-dynamic:start=profile/rkv" -s "reasonalloc-dynamic:rho=[0.8,0.99]/rkv"
 
 # How the wave is formed.
 with_profile() {
   calibrate "profile-$1" "${@:2}"
-  replay "wave-$1" "profile-$1" -b 128 --no-controls --baseline uniform/rkv \
+  replay "wave-$1" "profile-$1" -b 128 --metrics mass --no-controls --baseline uniform/rkv \
     -s uniform/rkv -s reasonalloc-layer/rkv -s reasonalloc/rkv
 }
 readonly ALL="$WORK/calibrate"

@@ -124,27 +124,23 @@ def plain_words(table, budgets):
 
 def readings_table(path):
     table, order = load(path)
-    lines = [f"| reading | retained mass | minus `{order[0][1]}` | | output error | minus | | entries read |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [f"| reading | retained mass | minus `{order[0][1]}` | | entries read |", "| --- | --- | --- | --- | --- |"]
     for key in order:
-        rows = table[key]
-        mass, error = rows[MASS], rows.get(ERROR)
-        lines.append(f"| `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} | {mean_of(error)} | "
-                     f"{difference_of(error)} | {verdict(error, False)} | {number(rows[MEMORY]['mean']):.1f} |")
+        mass = table[key][MASS]
+        lines.append(f"| `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} | "
+                     f"{number(table[key][MEMORY]['mean']):.1f} |")
     return lines
 
 
 def profiles_table(work):
-    lines = [f"| wave | strategy | retained mass | minus `{BASELINE}` | | output error | minus | |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [f"| wave | strategy | retained mass | minus `{BASELINE}` | |", "| --- | --- | --- | --- | --- |"]
     for label, words in WAVES.items():
         table, order = load(work / f"wave-{label}.csv")
         for key in order:
             if key[1] == BASELINE:
                 continue
-            mass, error = table[key][MASS], table[key].get(ERROR)
-            lines.append(f"| {words} | `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} | "
-                         f"{mean_of(error)} | {difference_of(error)} | {verdict(error, False)} |")
+            mass = table[key][MASS]
+            lines.append(f"| {words} | `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} |")
     return lines
 
 
