@@ -1,4 +1,6 @@
 // The text form of a protection.
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -27,7 +29,12 @@ void read_item(std::string_view item, Protection& protection, std::string& seen)
   const std::string_view name = item.substr(0, colon);
   const bool known = name == "prompt" ? colon == std::string_view::npos
                                       : (name == "sinks" || name == "recent") && colon != std::string_view::npos;
-  if (!known) throw BadStrategy(fmt::format("protect: expected {}, got {}", kForm, quoted(item)));
+  if (!known) {
+    constexpr std::array<std::string_view, 3> kNames = {"sinks", "recent", "prompt"};
+    const bool misspelt = std::find(kNames.begin(), kNames.end(), name) == kNames.end();
+    throw BadStrategy(
+        fmt::format("protect: expected {}, got {}{}", kForm, quoted(item), misspelt ? suggestion(name, kNames) : ""));
+  }
   if (seen.find(name) != std::string::npos) {
     throw BadStrategy(fmt::format("protect: '{}' is given twice", name));
   }

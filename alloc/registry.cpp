@@ -70,7 +70,7 @@ std::string allowed_values(const ParameterSpec& parameter) {
   if (parameter.kind == ParameterKind::protection) return "none or items";
   if (parameter.kind == ParameterKind::text) return "a file";
   if (parameter.kind == ParameterKind::word) return fmt::format("{}", fmt::join(parameter.words, "|"));
-  return fmt::format("{}[{:.10g}, {:.10g}]", parameter.odd ? "odd " : "", parameter.low, parameter.high);
+  return fmt::format("[{:.10g}, {:.10g}]{}", parameter.low, parameter.high, parameter.odd ? ", odd" : "");
 }
 
 std::unique_ptr<Allocator> make_allocator(const Component& component) {

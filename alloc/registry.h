@@ -50,7 +50,7 @@ struct Component;
 std::span<const ComponentSpec> allocator_specs();
 std::span<const ComponentSpec> scorer_specs();
 
-/// What values a parameter takes: "[0, 1]", "odd [1, 255]", "minus|plus".
+/// What values a parameter takes: "[0, 1]", "[1, 255], odd", "minus|plus".
 std::string allowed_values(const ParameterSpec& parameter);
 
 /// The component must come from Strategy::parse(). Throws BadStrategy for a name that the registry lacks.

@@ -62,7 +62,7 @@ TEST(Registry, refuses_names_it_does_not_hold) {
 TEST(Registry, spells_ranges) {
   const ComponentSpec& rkv = scorer_specs()[0];
   EXPECT_EQ(allowed_values(rkv.parameters[0]), "[0, 1]");
-  EXPECT_EQ(allowed_values(rkv.parameters[1]), "odd [1, 255]");
+  EXPECT_EQ(allowed_values(rkv.parameters[1]), "[1, 255], odd");
   EXPECT_EQ(allowed_values(rkv.parameters[3]), "minus|plus");
 }
 

@@ -126,17 +126,21 @@ TEST(StrategyErrors, suggest_the_nearest_name) {
   EXPECT_EQ(message("unifrom/rkv"),
             "unknown allocator 'unifrom' (did you mean 'uniform'?); known: " + names_of(allocator_specs()));
   EXPECT_EQ(message("uniform/r-kv"), "unknown scorer 'r-kv' (did you mean 'rkv'?); known: " + names_of(scorer_specs()));
+  EXPECT_EQ(message("uniform/rvk"), "unknown scorer 'rvk' (did you mean 'rkv'?); known: " + names_of(scorer_specs()))
+      << "neighbours that changed places are one slip";
   EXPECT_EQ(message("uniform/nothing"), "unknown scorer 'nothing'; known: " + names_of(scorer_specs()));
   EXPECT_EQ(message("uniform/snapkv:kernal=5"),
             "snapkv has no parameter 'kernal' (did you mean 'kernel'?); it has kernel, precision, window, buffer, "
-            "prompt, protect, order");
-  EXPECT_EQ(message("uniform/rkv:sign=minsu"), "rkv: expected sign=one of minus|plus, got 'minsu'");
-  EXPECT_EQ(message("uniform/rkv:precision=fp23"), "rkv: expected precision=one of fp32|bf16, got 'fp23'");
+            "prompt, protect, trigger, cut, content, order");
+  EXPECT_EQ(message("uniform/rkv:sign=minsu"),
+            "rkv: expected sign=one of minus|plus, got 'minsu' (did you mean 'minus'?)");
+  EXPECT_EQ(message("uniform/rkv:precision=fp23"),
+            "rkv: expected precision=one of fp32|bf16, got 'fp23' (did you mean 'fp32'?)");
 }
 
 TEST(StrategyErrors, name_what_protection_takes) {
   const std::string form = "rkv: protect: expected none or items sinks:N, recent:N, prompt joined by + or ,, got ";
-  EXPECT_EQ(message("uniform/rkv:protect=sink:4"), form + "'sink:4'");
+  EXPECT_EQ(message("uniform/rkv:protect=sink:4"), form + "'sink:4' (did you mean 'sinks'?)");
   EXPECT_EQ(message("uniform/rkv:protect=prompt:4"), form + "'prompt:4'");
   EXPECT_EQ(message("uniform/rkv:protect=sinks:4,recent"), form + "'recent'");
   EXPECT_EQ(message("uniform/rkv:protect="), form + "''");
@@ -146,7 +150,7 @@ TEST(StrategyErrors, name_what_protection_takes) {
 
 TEST(StrategyErrors, name_the_range) {
   EXPECT_EQ(message("uniform/rkv:lambda=2"), "rkv: expected lambda=a number in [0, 1], got '2'");
-  EXPECT_EQ(message("uniform/rkv:kernel=4"), "rkv: expected kernel=an integer in odd [1, 255], got '4'");
+  EXPECT_EQ(message("uniform/rkv:kernel=4"), "rkv: expected kernel=an integer in [1, 255], odd, got '4'");
   for (const std::string value : {"", "nan", "inf", "0.1x", " 0.1", "0x1p-3", "1e999", "+0.5", "-0.1"}) {
     EXPECT_EQ(message("uniform/rkv:lambda=" + value), "rkv: expected lambda=a number in [0, 1], got '" + value + "'");
   }

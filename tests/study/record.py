@@ -1,10 +1,10 @@
-"""Records the traces of a study: record.py KVWAVE MODEL PROBLEMS.jsonl WORK TOKENS N_CALIBRATE N_EVALUATE.
+"""Records the traces of a study: record.py KVWAVE MODEL PROBLEMS.jsonl WORK TOKENS N_CALIBRATE N_EVALUATE [FIRST].
 
 With a field `solution` each problem is read together with its solution, token by token (teacher forcing). Without one
-the model samples at temperature 0.6, top-p 0.95, and the trace is cut before the share of repeated 8-grams of what it
-wrote passes 0.3. The seed is the line number; problems whose cut leaves fewer than MINIMUM tokens are tried again after
-all others, with the line number + 1000, + 2000 and so on, SEEDS times in all. The traces are the first that succeed.
-A set that gives fewer than asked for is used as it is, while FEWEST remain after calibration.
+the model samples at temperature 0.6, top-p 0.95, seed = line number, and the trace is cut before the share of repeated
+8-grams of what it wrote passes 0.3; problems whose cut leaves fewer than MINIMUM tokens are passed over. The traces are
+the first that succeed, in the order of the file, of its FIRST problems (all unless told). A set that gives fewer than
+asked for is used as it is, while FEWEST remain after calibration.
 
 WORK/problems.json says what became of each problem. What is recorded already is kept, so that a study can be continued.
 """
@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 
-NGRAM, LOOP, MINIMUM, SEEDS, SEED_STEP, FEWEST = 8, 0.3, 320, 4, 1000, 4
+NGRAM, LOOP, MINIMUM, FEWEST = 8, 0.3, 320, 4
 SAMPLING = ("--temperature", 0.6, "--top-p", 0.95)
 
 
@@ -84,44 +84,35 @@ class Recorder:
 
 
 def main():
-    kvwave, model, problems, work, tokens, n_calibrate, n_evaluate = sys.argv[1:]
+    kvwave, model, problems, work, tokens, n_calibrate, n_evaluate = sys.argv[1:8]
     work, n_calibrate = pathlib.Path(work), int(n_calibrate)
     wanted = n_calibrate + int(n_evaluate)
     recorder = Recorder(kvwave, model, work, int(tokens))
     lines = [line for line in pathlib.Path(problems).read_text(encoding="utf-8").splitlines() if line.strip()]
-    waiting = [(number, json.loads(line)) for number, line in enumerate(lines, 1)]
-    used, n_tried = [], set()
-    for attempt in range(SEEDS):
-        left = []
-        for number, problem in waiting:
-            if len(used) == wanted:
-                break
-            name = str(problem.get("id", number))
-            seed = number + SEED_STEP * attempt
-            forced = "solution" in problem
-            n_tried.add(name)
-            if not forced and recorder.sampled_length(name, problem, seed) < MINIMUM:
-                left.append((number, problem))
-                continue
-            folder = work / ("calibrate" if len(used) < n_calibrate else "evaluate")
-            trace = folder / f"{len(used):02}-{sane(name)}.h5"
-            if not trace.exists():
-                if forced:
-                    recorder.read_solution(problem, trace)
-                else:
-                    recorder.sample(problem, seed, recorder.sampled_length(name, problem, seed), trace)
-            used.append({"id": name, "seed": None if forced else seed, "trace": f"{folder.name}/{trace.name}"})
-            print(f"study: {len(used)}/{wanted} {name}", file=sys.stderr)
+    first = int(sys.argv[8]) if len(sys.argv) > 8 else len(lines)
+    used, passed_over = [], []
+    for number, line in enumerate(lines[:first], 1):
         if len(used) == wanted:
             break
-        waiting = left
+        problem = json.loads(line)
+        name = str(problem.get("id", number))
+        forced = "solution" in problem
+        if not forced and recorder.sampled_length(name, problem, number) < MINIMUM:
+            passed_over.append(name)
+            continue
+        folder = work / ("calibrate" if len(used) < n_calibrate else "evaluate")
+        trace = folder / f"{len(used):02}-{sane(name)}.h5"
+        if not trace.exists():
+            if forced:
+                recorder.read_solution(problem, trace)
+            else:
+                recorder.sample(problem, number, recorder.sampled_length(name, problem, number), trace)
+        used.append({"id": name, "seed": None if forced else number, "trace": f"{folder.name}/{trace.name}"})
+        print(f"study: {len(used)}/{wanted} {name}", file=sys.stderr)
     if len(used) < n_calibrate + FEWEST:
-        sys.exit(f"study: only {len(used)} of {len(lines)} problems gave a trace, {n_calibrate + FEWEST} are needed")
-    names = {one["id"] for one in used}
-    unused = [name for name in (str(json.loads(line).get("id", n)) for n, line in enumerate(lines, 1))
-              if name in n_tried and name not in names]
-    found = {"used": used, "passed_over": unused, "n_problems": len(lines), "n_calibrate": n_calibrate,
-             "wanted": wanted, "minimum": MINIMUM, "loop": LOOP, "seeds": SEEDS}
+        sys.exit(f"study: only {len(used)} of {first} problems gave a trace, {n_calibrate + FEWEST} are needed")
+    found = {"used": used, "passed_over": passed_over, "n_problems": len(lines), "n_tried": len(used) + len(passed_over),
+             "n_calibrate": n_calibrate, "wanted": wanted, "minimum": MINIMUM, "loop": LOOP}
     (work / "problems.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 

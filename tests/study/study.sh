@@ -2,6 +2,7 @@
 # study.sh KVWAVE MODEL [PROBLEMS.jsonl]: the ReasonAlloc paper's comparison on 16 problems: 4 calibrate, 12 evaluate.
 # Problems with a field `solution` are read token by token; others are sampled. Work files stay in study/NAME (or
 # $KVWAVE_STUDY_WORK/NAME), the tables go to docs/study/. What is recorded or replayed already is kept.
+# KVWAVE_STUDY_FIRST=N tries only the first N problems: sampling a set whose problems mostly loop takes hours.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly KVWAVE=$1 MODEL=$2 PROBLEMS=${3:-tests/data/problems.jsonl}
@@ -13,7 +14,8 @@ readonly N_CALIBRATE=4 N_EVALUATE=12
 
 mkdir -p "$WORK/calibrate" "$WORK/evaluate"
 echo "study: recording problems of $PROBLEMS into $WORK" >&2
-python3 tests/study/record.py "$KVWAVE" "$MODEL" "$PROBLEMS" "$WORK" "$TOKENS" "$N_CALIBRATE" "$N_EVALUATE"
+python3 tests/study/record.py "$KVWAVE" "$MODEL" "$PROBLEMS" "$WORK" "$TOKENS" "$N_CALIBRATE" "$N_EVALUATE" \
+  ${KVWAVE_STUDY_FIRST:+"$KVWAVE_STUDY_FIRST"}
 
 # Tables of another program are not mixed with this one's.
 "$KVWAVE" --version >"$WORK/version"
@@ -66,5 +68,6 @@ with_profile positions-generated "$ALL" --positions generated
 with_profile problems-one "$WORK"/calibrate/00-*.h5
 
 mkdir -p docs/study
-python3 tests/study/write_page.py "$KVWAVE" "$PROBLEMS" "$WORK" docs/study "$name"
+command="${KVWAVE_STUDY_FIRST:+KVWAVE_STUDY_FIRST=$KVWAVE_STUDY_FIRST }./run study${3:+ $3}"
+python3 tests/study/write_page.py "$KVWAVE" "$WORK" docs/study "$name" "$command"
 echo "study: tables in docs/study/$name.md and docs/study/$name.csv" >&2

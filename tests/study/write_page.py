@@ -1,4 +1,4 @@
-"""Tables of a study: write_page.py KVWAVE PROBLEMS.jsonl WORK OUT NAME. Writes OUT/NAME.md, OUT/NAME.csv (figures) and
+"""Tables of a study: write_page.py KVWAVE WORK OUT NAME COMMAND. Writes OUT/NAME.md, OUT/NAME.csv (figures) and
 OUT/NAME-traces.csv (what was recorded) from what study.sh left in WORK. Says 'more' or 'less' only where the interval of
 a difference leaves 0 out and the test corrected by Holm agrees (p < 0.05)."""
 import csv
@@ -179,22 +179,19 @@ def write_traces(kvwave, work, used, target):
 def how_recorded(used, n_used):
     if used["used"][0]["seed"] is None:
         return ["Traces: worked solutions read token by token (teacher forcing), at most 900 tokens each."]
-    text = ("Traces: sampled by the model at temperature 0.6, top-p 0.95, at most 900 tokens, cut before the share of repeated "
-            f"8-grams passes {used['loop']}. The seed is the line number in the file; a problem of which less than "
-            f"{used['minimum']} tokens were left was tried with {used['seeds'] - 1} more seeds (+1000 each) after all "
-            "others had their turn.")
-    lines = [text]
+    lines = ["Traces: sampled by the model at temperature 0.6, top-p 0.95, seed = line number, at most 900 tokens, cut before the "
+             f"share of repeated 8-grams passes {used['loop']}."]
     if n_used < used["wanted"]:
-        lines.append(f"**Fewer than asked for**: {n_used} of the {used['n_problems']} problems gave a trace, "
-                     f"{used['wanted']} were wanted.")
+        lines.append(f"**Fewer than asked for**: of the first {used['n_tried']} of {used['n_problems']} problems {n_used} gave "
+                     f"a trace; {used['wanted']} were wanted.")
     if used["passed_over"]:
-        lines.append(f"Passed over, since they ended or looped within {used['minimum']} tokens with every seed that was "
-                     f"tried: {', '.join(used['passed_over'])}. What is left is no fair sample of the set.")
+        lines.append(f"Passed over, since they ended or looped within {used['minimum']} tokens: "
+                     f"{', '.join(used['passed_over'])}. What is left is no fair sample of the set.")
     return lines
 
 
 def main():
-    kvwave, problems, work, out, name = sys.argv[1:]
+    kvwave, work, out, name, command = sys.argv[1:]
     work, out = pathlib.Path(work), pathlib.Path(out)
     version = (work / "replayed-by").read_text(encoding="utf-8").split(", CPU")[0].strip()
     used = json.loads((work / "problems.json").read_text(encoding="utf-8"))
@@ -205,7 +202,6 @@ def main():
     ids = [one["id"] for one in used["used"]]
     n_calibrate, n_evaluate = used["n_calibrate"], len(ids) - used["n_calibrate"]
     recorders = write_traces(kvwave, work, used, out / f"{name}-traces.csv")
-    command = "./run study" + ("" if name == "worked" else f" {problems}")
     page = [f"# Study: {name}", "", f"    {command}", "",
             f"Written by `tests/study` with {version}; all numbers below, and more, are in [{name}.csv]({name}.csv). "
             f"Traces recorded by {', '.join(recorders)}: ids, seeds, lengths and content hashes in "
