@@ -39,6 +39,7 @@ int run_view(Arguments args);
 
 constexpr std::array kCommands = {
     Command{"capture", "decode a prompt and record attention into a trace", kvwave::capture::capture_command},
+    Command{"import", "another program's attention into a trace", kvwave::capture::import_command},
     Command{"info", "what a trace or a model holds", run_info},
     Command{"verify", "recompute what a trace claims", kvwave::replay::verify_command},
     Command{"calibrate", "traces to a Reasoning Wave profile", kvwave::replay::calibrate_command},

@@ -3,41 +3,40 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <vector>
 
-#include "capture/jinja_text_tools.h"
+#include "capture/answer_spelling.h"
 
 namespace kvwave::capture {
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-void drop_all(std::string& text, std::string_view what) {
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) text.erase(at, what.size());
-}
-
-// The end of the group whose opening brace stands at `open`; npos when it does not end.
-std::size_t group_end(std::string_view text, std::size_t open) {
-  int depth = 0;
-  for (std::size_t i = open; i < text.size(); ++i) {
-    if (text[i] == '{') ++depth;
-    if (text[i] == '}' && --depth == 0) return i;
-  }
-  return std::string_view::npos;
-}
+using answer::is_digit;
 
 std::optional<std::string> last_boxed(std::string_view text) {
-  std::optional<std::string> found;
-  for (const std::string_view command : {"\\boxed{", "\\fbox{"}) {
-    for (std::size_t at = text.rfind(command); at != std::string_view::npos && !found;
-         at = at == 0 ? std::string_view::npos : text.rfind(command, at - 1)) {
-      const std::size_t open = at + command.size() - 1;
-      const std::size_t end = group_end(text, open);
-      if (end != std::string_view::npos) found = std::string(text.substr(open + 1, end - open - 1));
+  std::vector<std::size_t> open;  // braces that are not closed yet
+  std::size_t begin = 0, end = 0;
+  bool found = false, found_boxed = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == '{' || text[i + 1] == '}' || text[i + 1] == '\\')) {
+      ++i;
+    } else if (text[i] == '{') {
+      open.push_back(i);
+    } else if (text[i] == '}' && !open.empty()) {
+      const std::string_view before = text.substr(0, open.back());
+      const bool boxed = before.ends_with("\\boxed");
+      if (boxed || (before.ends_with("\\fbox") && !found_boxed)) {
+        const bool later = !found || open.back() >= begin || (boxed && !found_boxed);
+        if (later) {
+          begin = open.back() + 1;
+          end = i;
+        }
+        found = true;
+        found_boxed = found_boxed || boxed;
+      }
+      open.pop_back();
     }
   }
-  return found;
+  return found ? std::optional(std::string(text.substr(begin, end - begin))) : std::nullopt;
 }
 
 std::optional<std::string> last_number(std::string_view text) {
@@ -69,10 +68,16 @@ std::optional<double> value_of(const std::string& normal) {
   const bool negative = normal.starts_with('-');
   const std::string rest = normal.substr(negative ? 1 : 0);
   std::optional<double> value;
-  if (rest.starts_with("\\frac{")) {
-    const std::size_t middle = group_end(rest, 5);
-    if (middle != std::string::npos && middle + 1 < rest.size() && rest[middle + 1] == '{' && rest.back() == '}') {
-      value = ratio(decimal(rest.substr(6, middle - 6)), decimal(rest.substr(middle + 2, rest.size() - middle - 3)));
+  if (const std::size_t frac = rest.find("\\frac{"); frac != std::string::npos) {
+    // Digits in front make a mixed number.
+    const std::string whole = rest.substr(0, frac);
+    const std::size_t top = frac + 5, middle = answer::group_end(rest, top);
+    const bool is_ratio = std::all_of(whole.begin(), whole.end(), is_digit) && middle != std::string::npos &&
+                          middle + 1 < rest.size() && rest[middle + 1] == '{' && rest.back() == '}';
+    if (is_ratio) {
+      value = ratio(decimal(rest.substr(top + 1, middle - top - 1)),
+                    decimal(rest.substr(middle + 2, rest.size() - middle - 3)));
+      if (value && !whole.empty()) *value += std::strtod(whole.c_str(), nullptr);
     }
   } else if (const std::size_t slash = rest.find('/'); slash != std::string::npos) {
     value = ratio(decimal(rest.substr(0, slash)), decimal(rest.substr(slash + 1)));
@@ -80,14 +85,66 @@ std::optional<double> value_of(const std::string& normal) {
   return value && negative ? -*value : value;
 }
 
-// "12 cm" and "12 apples" become 12: letters after a number are a unit.
-void drop_unit(std::string& text) {
-  const std::size_t end = text.find_first_not_of("0123456789.,-/ ");
-  if (end == std::string::npos || end == 0 || !is_digit(text[text.find_last_not_of(' ', end - 1)])) return;
-  const bool letters = std::all_of(text.begin() + static_cast<std::ptrdiff_t>(end), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == ' ' || c == '.';
-  });
-  if (letters && text.size() - end > 1) text.resize(end);
+// Digits of a whole number without leading zeros; "" for anything else.
+std::string whole_number(const std::string& text) {
+  const bool negative = text.starts_with('-');
+  const std::string digits = text.substr(negative ? 1 : 0);
+  if (digits.empty() || !std::all_of(digits.begin(), digits.end(), is_digit)) return "";
+  const std::size_t first = digits.find_first_not_of('0');
+  if (first == std::string::npos) return "0";
+  std::string number(negative ? 1 : 0, '-');
+  return number.append(digits, first);
+}
+
+struct List {
+  std::string open, close;
+  std::vector<std::string> items;
+};
+
+// The parts between commas that no bracket encloses; brackets around all of them apart.
+List list_of(const std::string& text) {
+  List list;
+  std::string inner = text;
+  for (const std::string_view bracket : {"\\{", "(", "["}) {
+    if (inner.starts_with(bracket)) list.open = bracket;
+  }
+  for (const std::string_view bracket : {"\\}", ")", "]"}) {
+    if (inner.ends_with(bracket)) list.close = bracket;
+  }
+  if (list.open.empty() || list.close.empty() || list.open.size() + list.close.size() > inner.size()) {
+    list.open = list.close = "";
+  }
+  inner = inner.substr(list.open.size(), inner.size() - list.open.size() - list.close.size());
+  int depth = 0;
+  std::string item;
+  for (const char c : inner) {
+    if (c == '(' || c == '[' || c == '{') ++depth;
+    if (c == ')' || c == ']' || c == '}') --depth;
+    if (depth < 0) return {"", "", {text}};  // the outer brackets are not one pair: (1,2)\cup(3,4)
+    if (c == ',' && depth == 0) {
+      list.items.push_back(std::move(item));
+      item.clear();
+    } else {
+      item += c;
+    }
+  }
+  list.items.push_back(std::move(item));
+  return list;
+}
+
+// Both are normal. Entries of lists are compared as such, one level deep: what is nested deeper as text.
+bool same_normal(const std::string& a, const std::string& b, bool lists) {
+  if (a == b) return true;
+  const std::string m = whole_number(a), n = whole_number(b);
+  if (!m.empty() && !n.empty()) return m == n;
+  const auto x = value_of(a), y = value_of(b);
+  if (x && y) return std::abs(*x - *y) <= 1e-12 * std::max(std::abs(*x), std::abs(*y));
+  if (!lists) return false;
+  const List p = list_of(a), q = list_of(b);
+  return p.items.size() == q.items.size() && (p.items.size() > 1 || !p.open.empty()) && p.open == q.open &&
+         p.close == q.close &&
+         std::equal(p.items.begin(), p.items.end(), q.items.begin(),
+                    [](const auto& s, const auto& t) { return same_normal(s, t, false); });
 }
 
 }  // namespace
@@ -97,63 +154,8 @@ std::optional<std::string> final_answer(std::string_view text) {
   return last_number(text);
 }
 
-std::string normal_answer(std::string_view answer) {
-  std::string text(jinja::strip(answer, jinja::Side::both));
-  for (const std::string_view command : {"\\text{", "\\mbox{", "\\mathrm{", "\\textbf{"}) {
-    const std::size_t at = text.find(command);
-    const std::size_t end = at == std::string::npos ? at : group_end(text, at + command.size() - 1);
-    if (end == std::string::npos) continue;
-    // Words alone are the answer; after something else they are its unit.
-    const std::string inner = text.substr(at + command.size(), end - at - command.size());
-    text = at == 0 && end + 1 == text.size() ? inner : text.substr(0, at) + text.substr(end + 1);
-  }
-  for (const std::string_view each :
-       {"\\left", "\\right", "\\!", "\\,", "\\;", "\\ ", "\\$", "$", "^\\circ", "^{\\circ}", "\\%", "%", "\xc2\xb0"}) {
-    drop_all(text, each);
-  }
-  for (const std::string_view each : {"\\dfrac", "\\tfrac"}) {
-    text = jinja::replace_all(text, each, "\\frac", -1);
-  }
-  drop_unit(text);
-  drop_all(text, " ");
-  for (std::size_t at = text.find(','); at != std::string::npos; at = text.find(',', at + 1)) {
-    const bool between = at > 0 && is_digit(text[at - 1]) && at + 3 < text.size() && is_digit(text[at + 1]) &&
-                         is_digit(text[at + 2]) && is_digit(text[at + 3]) &&
-                         (at + 4 == text.size() || !is_digit(text[at + 4]));
-    if (between) text.erase(at--, 1);
-  }
-  if (text.ends_with('.')) text.pop_back();
-  return text;
-}
-
 bool same_answer(std::string_view given, std::string_view expected) {
-  const std::string a = normal_answer(given), b = normal_answer(expected);
-  if (a == b) return true;
-  const auto x = value_of(a), y = value_of(b);
-  return x && y && std::abs(*x - *y) <= 1e-9 * std::max(std::abs(*x), std::abs(*y));
-}
-
-namespace {
-
-// The ends of the Wilson interval at 95 %: side -1 the lower, 1 the upper.
-double wilson(double right, double total, double side) {
-  constexpr double kZ = 1.959963984540054;
-  if (total == 0) return side < 0 ? 0.0 : 1.0;
-  const double p = right / total, z2 = kZ * kZ;
-  const double spread = kZ * std::sqrt(p * (1 - p) / total + z2 / (4 * total * total));
-  return std::clamp((p + z2 / (2 * total) + side * spread) / (1 + z2 / total), 0.0, 1.0);
-}
-
-}  // namespace
-
-double Accuracy::share() const {
-  return total == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(total);
-}
-double Accuracy::low() const {
-  return wilson(static_cast<double>(right), static_cast<double>(total), -1);
-}
-double Accuracy::high() const {
-  return wilson(static_cast<double>(right), static_cast<double>(total), 1);
+  return same_normal(normal_answer(given), normal_answer(expected), true);
 }
 
 }  // namespace kvwave::capture

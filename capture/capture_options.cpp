@@ -9,10 +9,11 @@
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
+#include "capture/option_reader.h"
 #include "capture/prompt_form_options.h"
+#include "capture/record_options.h"
 #include "kernels/error.h"
 #include "traces/command_line.h"
-#include "traces/command_options.h"
 
 namespace kvwave::capture {
 namespace {
@@ -24,7 +25,6 @@ constexpr std::string_view kUsage =
     "usage: kvwave capture -m MODEL (-p TEXT | -P FILE | --dataset FILE.jsonl) -o trace.h5 [OPTIONS]\n\n"
     "Decodes a prompt and records attention, queries, keys and values, statistics and tokens of every step.\n"
     "The generated text goes to stdout, everything else to stderr.";
-constexpr double kParamsRho = 0.93;  // the value of the ReasonAlloc paper: in every grid
 
 po::options_description describe() {
   const auto text = [] { return po::value<std::string>(); };
@@ -38,6 +38,7 @@ po::options_description describe() {
       ("skip", text(), "leave out so many lines first")                                                           //
       ("id", text(), "only the line of this id")                                                                  //
       ("samples", text(), "outputs of each line, with seeds from --seed on (default 1)")                          //
+      ("resume", "keep what an earlier run of the same command finished in the folder")                           //
       ("raw", "feed the text as it is, without the model's chat template")                                        //
       ("system", text(), "a system message in front of the prompt")                                               //
       ("think", "switch thinking on, where the model's template has a switch")                                    //
@@ -51,68 +52,21 @@ po::options_description describe() {
       ("seed", text(), "seed of sampling (default 0)")                                                            //
       ("ignore-eos", "never choose an end token")                                                                 //
       ("continue-from", text(), "file whose text is fed instead of sampling; - is stdin")                         //
-      ("continue-field", text(), "the same from this field of the dataset")                                       //
-      ("levels", text(), "comma list of stats,qkv,attention,tokens (default: all)")                               //
-      ("epsilon", text(), "store attention up to this mass per row; 0 = all (default 0.01)")                      //
-      ("attention-dtype", text(), "f16 or f32: type of stored attention (default f16)")                           //
-      ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")                   //
-      ("rho", text(), "comma list of demand thresholds; 0.93 is always added")                                    //
-      ("prompt-window", text(), "last prompt rows to record (default 32)")                                        //
-      ("device", text(), "auto, cpu, cuda or cuda:N (default auto)")                                              //
-      ("threads", text(), "CPU threads; 0 = all (default)")                                                       //
-      ("output,o", text(), "trace file; with --dataset a folder")                                                 //
-      ("force,f", "replace existing files")                                                                       //
-      ("no-record", "decode without recording; needs no --output")                                                //
-      ("json", "print one JSON object instead of the text")                                                       //
+      ("continue-field", text(), "the same from this field of the dataset");
+  add_record_options(options);
+  options.add_options()                                                                          //
+      ("qkv-dtype", text(), "f16 or f32: type of q, k, v in attention and trace (default f16)")  //
+      ("device", text(), "auto, cpu, cuda or cuda:N (default auto)")                             //
+      ("threads", text(), "CPU threads; 0 = all (default)")                                      //
+      ("output,o", text(), "trace file; with --dataset a folder")                                //
+      ("force,f", "replace existing files")                                                      //
+      ("no-record", "decode without recording; needs no --output")                               //
+      ("json", "print one JSON object instead of the text")                                      //
       ("quiet,q", "no text, status or progress");
   return options;
 }
 
-class Reader {
- public:
-  explicit Reader(const po::variables_map& values) : values_(values) {}
-
-  bool has(const char* name) const { return values_.contains(name); }
-  std::string text(const char* name) const { return values_[name].as<std::string>(); }
-
-  std::optional<std::string> optional_text(const char* name) const {
-    return has(name) ? std::optional(text(name)) : std::nullopt;
-  }
-  std::optional<std::filesystem::path> optional_path(const char* name) const {
-    if (!has(name)) return std::nullopt;
-    if (text(name).empty()) throw UsageError(fmt::format("option --{}: expected a path, got ''", name));
-    return text(name);
-  }
-  template <typename T>
-  void integer(const char* name, std::int64_t low, std::int64_t high, T& value) const {
-    if (has(name)) value = static_cast<T>(traces::parse_integer(name, text(name), low, high));
-  }
-  void real(const char* name, double low, double high, double& value) const {
-    if (has(name)) value = traces::parse_real(name, text(name), low, high);
-  }
-  /// One of the words, or a UsageError.
-  std::string word(const char* name, const std::vector<std::string>& words) const {
-    const std::string given = has(name) ? text(name) : words.front();
-    if (std::find(words.begin(), words.end(), given) == words.end()) {
-      throw UsageError(fmt::format("option --{}: expected {}, got '{}'{}", name, fmt::join(words, ", "), given,
-                                   traces::did_you_mean(given, words)));
-    }
-    return given;
-  }
-  void conflict(const char* name, const char* other) const {
-    if (has(name) && has(other)) {
-      throw UsageError(fmt::format("options --{} and --{} exclude each other", name, other));
-    }
-  }
-  void needs(const char* name, const char* other) const {
-    if (has(name) && !has(other)) throw UsageError(fmt::format("option --{} needs --{}", name, other));
-  }
-
- private:
-  const po::variables_map& values_;
-};
-
-void read_prompt(const Reader& reader, CaptureOptions& options) {
+void read_prompt(const OptionReader& reader, CaptureOptions& options) {
   if (!reader.has("model")) throw UsageError("option -m/--model is required: the model file");
   options.model = *reader.optional_path("model");
   options.prompt = reader.optional_text("prompt");
@@ -124,7 +78,7 @@ void read_prompt(const Reader& reader, CaptureOptions& options) {
         fmt::format("expected exactly one of -p/--prompt, -P/--prompt-file and --dataset, got {}", sources));
   }
   reader.needs("limit", "dataset");
-  for (const char* name : {"skip", "id", "samples", "continue-field"}) reader.needs(name, "dataset");
+  for (const char* name : {"skip", "id", "samples", "continue-field", "resume"}) reader.needs(name, "dataset");
   reader.conflict("continue-from", "dataset");
   reader.integer("limit", 1, std::numeric_limits<std::int32_t>::max(), options.selection.limit);
   reader.integer("skip", 0, std::numeric_limits<std::int32_t>::max(), options.selection.skip);
@@ -136,7 +90,7 @@ void read_prompt(const Reader& reader, CaptureOptions& options) {
   }
 }
 
-void read_decode(const Reader& reader, DecodeOptions& options) {
+void read_decode(const OptionReader& reader, DecodeOptions& options) {
   if (reader.has("tokens")) {
     reader.integer("tokens", 1, std::numeric_limits<std::int32_t>::max(), options.max_tokens.emplace());
   }
@@ -154,45 +108,17 @@ void read_decode(const Reader& reader, DecodeOptions& options) {
   options.cache_type = reader.word("qkv-dtype", {"f16", "f32"}) == "f16" ? CacheType::f16 : CacheType::f32;
 }
 
-void read_record(const Reader& reader, RecordOptions& options) {
-  if (reader.has("levels")) {
-    for (const std::string& level : traces::parse_list("levels", reader.text("levels"))) {
-      const std::vector<std::string> known = {"tokens", "stats", "attention", "qkv"};
-      if (std::find(known.begin(), known.end(), level) == known.end()) {
-        throw UsageError(fmt::format("option --levels: unknown level '{}'{}; known: {}", level,
-                                     traces::did_you_mean(level, known), fmt::join(known, ", ")));
-      }
-    }
-    try {
-      options.levels = traces::Levels::parse(reader.text("levels"));
-    } catch (const std::invalid_argument& error) {
-      throw UsageError(fmt::format("option --levels: {}", error.what()));
-    }
-  }
-  reader.real("epsilon", 0, 0.999, options.epsilon);
-  reader.integer("prompt-window", 0, std::numeric_limits<std::int32_t>::max(), options.prompt_window);
-  options.attention_dtype = traces::parse_float_type(reader.word("attention-dtype", {"f16", "f32"}));
-  if (reader.has("rho")) {
-    options.rho = {kParamsRho};
-    for (const std::string& item : traces::parse_list("rho", reader.text("rho"))) {
-      options.rho.push_back(traces::parse_real("rho", item, 1e-6, 1));
-    }
-    std::sort(options.rho.begin(), options.rho.end());
-    options.rho.erase(std::unique(options.rho.begin(), options.rho.end()), options.rho.end());
-  }
-}
-
 }  // namespace
 
 std::optional<CaptureOptions> parse_capture_options(std::span<const std::string> args) {
   const auto values = traces::parse_options(kUsage, describe(), "", args);
   if (!values) return std::nullopt;
-  const Reader reader(*values);
+  const OptionReader reader(*values);
   CaptureOptions options;
   read_prompt(reader, options);
   options.form = read_prompt_form(*values);
   read_decode(reader, options.decode);
-  read_record(reader, options.record);
+  options.record = read_record_options(reader);
   reader.integer("samples", 1, 100000, options.samples);
   if (options.samples > 1 && options.decode.sampling.temperature <= 0) {
     throw UsageError("option --samples needs a --temperature above 0: greedy outputs are all the same");
@@ -205,7 +131,9 @@ std::optional<CaptureOptions> parse_capture_options(std::span<const std::string>
     }
   }
   reader.integer("threads", 0, 1024, options.threads);
-  reader.conflict("no-record", "output");
+  for (const char* name : {"output", "resume"}) reader.conflict("no-record", name);
+  reader.conflict("resume", "force");
+  options.resume = reader.has("resume");
   options.no_record = reader.has("no-record");
   if (const auto output = reader.optional_path("output")) options.output = *output;
   if (!options.no_record && options.output.empty()) {

@@ -29,6 +29,7 @@ struct CaptureOptions {
   bool no_record = false;
   std::filesystem::path output;  ///< a file; with a dataset a folder
   bool force = false, quiet = false, json = false;
+  bool resume = false;  ///< keep the finished traces of the dataset's folder
   kernels::DeviceChoice device;
   unsigned threads = 0;  ///< 0 = as many as the process may use
 };

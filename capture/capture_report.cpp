@@ -65,42 +65,22 @@ std::string summary_line(const CapturedPrompt& prompt) {
   return line;
 }
 
-std::optional<Accuracy> count_right(const std::vector<CapturedPrompt>& prompts) {
-  Accuracy accuracy;
-  for (const CapturedPrompt& prompt : prompts) {
-    accuracy.total += prompt.is_right ? 1 : 0;
-    accuracy.right += prompt.is_right.value_or(false) ? 1 : 0;
-  }
-  return accuracy.total > 0 ? std::optional(accuracy) : std::nullopt;
-}
-
-std::string accuracy_line(const Accuracy& accuracy) {
-  return fmt::format("{} of {} answers right: {:.3f} (95 % interval {:.3f} to {:.3f})", accuracy.right, accuracy.total,
-                     accuracy.share(), accuracy.low(), accuracy.high());
-}
-
-std::string report_json(const std::vector<CapturedPrompt>& prompts, const traces::Levels& levels, bool recorded,
-                        bool dataset, unsigned threads) {
+std::string report_json(const std::vector<CapturedPrompt>& prompts, const ReportContext& context) {
   RunResult sum;
   for (const CapturedPrompt& prompt : prompts) add(sum, prompt.run);
   Json json = numbers(sum);
-  json["levels"] = recorded ? levels.to_string() : "";
-  json["threads"] = threads;
+  json["levels"] = context.recorded ? context.levels.to_string() : "";
+  json["threads"] = context.threads;
   json["peak_rss_bytes"] = peak_rss_bytes();
-  if (!dataset && recorded && !prompts.empty()) json["path"] = prompts.front().path.string();
-  if (const auto accuracy = count_right(prompts)) {
-    json["accuracy"] = {{"right", accuracy->right},
-                        {"total", accuracy->total},
-                        {"share", accuracy->share()},
-                        {"low", accuracy->low()},
-                        {"high", accuracy->high()}};
-  }
-  if (dataset) {
+  if (!context.dataset && context.recorded && !prompts.empty()) json["path"] = prompts.front().path.string();
+  if (context.pass_rate.n_problems() > 0) json["accuracy"] = Json::parse(accuracy_json(context.pass_rate));
+  if (context.dataset) {
+    json["kept"] = context.n_kept;
     json["traces"] = Json::array();
     for (const CapturedPrompt& prompt : prompts) {
       Json one;
       one["id"] = prompt.id;
-      if (recorded) one["path"] = prompt.path.string();
+      if (context.recorded) one["path"] = prompt.path.string();
       one.update(numbers(prompt.run));
       if (prompt.is_right) one["correct"] = *prompt.is_right;
       json["traces"].push_back(std::move(one));

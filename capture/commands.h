@@ -8,6 +8,7 @@
 namespace kvwave::capture {
 
 int capture_command(std::span<const std::string> args);
+int import_command(std::span<const std::string> args);
 int tokenize_command(std::span<const std::string> args);
 int devices_command(std::span<const std::string> args);
 int model_info_command(std::span<const std::string> args);

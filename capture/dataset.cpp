@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "capture/error.h"
+#include "capture/json_reader.h"
 #include "capture/printable.h"
 #include "capture/prompt_text.h"
+#include "traces/command_line.h"
 
 namespace kvwave::capture {
 namespace {
@@ -20,8 +22,13 @@ using Json = nlohmann::json;
 class LineReader {
  public:
   LineReader(const std::filesystem::path& path, std::size_t line, const std::string& text) : path_(path), line_(line) {
-    json_ = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (json_.is_discarded()) fail("this is no JSON");
+    try {
+      json_ = parse_json(text, "this is no JSON");
+    } catch (const DuplicateName& error) {
+      fail(std::string("a field is there twice: ") + error.what());
+    } catch (const BadModelFile& error) {
+      fail(error.what());
+    }
     if (!json_.is_object()) fail(fmt::format("expected a JSON object, got {}", json_.type_name()));
   }
 
@@ -105,24 +112,36 @@ std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, const D
   std::istringstream lines(read_text_file(path));
   std::vector<DatasetItem> items;
   std::map<std::string, std::size_t> line_of;
+  std::vector<std::string> other_ids;
   std::string text;
   std::size_t n_lines = 0;
   for (std::size_t line = 1; std::getline(lines, text); ++line) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    if (line == 1 && text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
     if (text.find_first_not_of(" \t\r") == std::string::npos || ++n_lines <= selection.skip) continue;
     const LineReader reader(path, line, text);
     DatasetItem item{line, reader.id(), reader.messages(), {}, reader.answer()};
-    if (selection.id && item.id != safe_file_name(*selection.id)) continue;
-    if (selection.continuation_field) item.continuation = reader.text(*selection.continuation_field);
     const auto [other, is_new] = line_of.emplace(item.id, line);
     if (!is_new) {
       throw BadPrompt(fmt::format("{}, line {}: writes the same file {}.h5 as line {}", path.string(), line, item.id,
                                   other->second));
     }
+    if (selection.id && item.id != safe_file_name(*selection.id)) {
+      other_ids.push_back(item.id);
+      continue;
+    }
+    if (selection.continuation_field) item.continuation = reader.text(*selection.continuation_field);
     items.push_back(std::move(item));
     if (items.size() == selection.limit) break;
   }
-  if (items.empty()) throw BadPrompt(fmt::format("{}: holds no line that was asked for", path.string()));
-  return items;
+  if (!items.empty()) return items;
+  if (n_lines == 0) throw BadPrompt(fmt::format("{}: holds no line but blank ones", path.string()));
+  if (n_lines <= selection.skip) {
+    throw BadPrompt(
+        fmt::format("{}: --skip leaves out {} lines, the file holds {}", path.string(), selection.skip, n_lines));
+  }
+  throw BadPrompt(fmt::format("{}: no line has the id {}{}", path.string(), printable(*selection.id),
+                              traces::did_you_mean(safe_file_name(*selection.id), other_ids)));
 }
 
 }  // namespace kvwave::capture

@@ -32,7 +32,9 @@ struct DatasetSelection {
 /// (a list of objects with `role` system, user or assistant, and `content`, the last one the user's); the id is the
 /// field `id`, `unique_id` or `problem_idx` (string or whole number), else the line number; `answer` is a string or
 /// number. With a continuation field, that string field is required. "-" reads stdin. Throws BadPrompt naming file and
-/// line: not JSON, not an object, field missing, of another type or empty, two lines with the same file name.
+/// line: not JSON, not an object, field missing, doubled, of another type or empty, two lines with the same file name;
+/// and when no line is left: an empty file, a skip past its end, an id that no line has. A byte order mark, CRLF and
+/// blank lines are fine.
 std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, const DatasetSelection& selection);
 
 /// Any text as a file name that stays inside its folder: other characters become '_', so does a leading dot.

@@ -272,7 +272,7 @@ std::uint64_t Decoder::cache_bytes() const {
   return impl_->cache_.bytes(impl_->max_positions_);
 }
 
-const char* Decoder::attention_kernel() const {
+const char* Decoder::attention_kernel() {
   switch (kernels::simd_path()) {
     case kernels::SimdPath::avx512:
       return "cpu-avx512";

@@ -40,7 +40,7 @@ class Decoder {
   std::uint32_t max_block() const;
   std::uint64_t cache_bytes() const;  ///< of the KV cache at max_positions
   /// Name for provenance: "cpu-avx512", "cpu-avx2", "cpu-baseline".
-  const char* attention_kernel() const;
+  static const char* attention_kernel();
 
  private:
   class Impl;

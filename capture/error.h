@@ -69,6 +69,11 @@ class BadPrompt : public Error {
  public:
   using Error::Error;
 };
+/// --resume meets a manifest or a trace that this run would not have written; names file and difference.
+class UnequalRun : public Error {
+ public:
+  using Error::Error;
+};
 /// Prompt plus tokens do not fit the model's context length; says both numbers.
 class ContextTooLong : public Error {
  public:

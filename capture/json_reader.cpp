@@ -43,7 +43,7 @@ Json parse_json(std::string_view text, const std::string& source) {
 }
 
 Json read_json_file(const std::filesystem::path& path) {
-  const MappedFile file(path);
+  const MappedFile file(path, FileMemory::mapped, "file");
   const std::span<const std::byte> bytes = file.bytes();
   if (bytes.size() > kLongest) {
     throw BadModelFile(fmt::format("{}: {} bytes of JSON, expected at most {}", path.string(), bytes.size(), kLongest));

@@ -31,8 +31,8 @@ class Descriptor {
   int fd_;
 };
 
-[[noreturn]] void fail(const std::filesystem::path& path, int error) {
-  throw BadModelFile(fmt::format("cannot open model {}: {}", path.string(), std::strerror(error)));
+[[noreturn]] void fail(const char* what, const std::filesystem::path& path, int error) {
+  throw BadModelFile(fmt::format("cannot open {} {}: {}", what, path.string(), std::strerror(error)));
 }
 
 // What the kernel thinks can be used without swapping; 0 where it does not say.
@@ -48,26 +48,26 @@ std::size_t available_memory() {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path, FileMemory memory) {
+MappedFile::MappedFile(const std::filesystem::path& path, FileMemory memory, const char* what) {
   // O_NONBLOCK: opening a named pipe must not wait for its writer.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) fail(path, errno);
+  if (file.get() < 0) fail(what, path, errno);
   struct stat info = {};
-  if (::fstat(file.get(), &info) != 0) fail(path, errno);
-  if (S_ISDIR(info.st_mode)) fail(path, EISDIR);
-  if (!S_ISREG(info.st_mode)) throw BadModelFile(fmt::format("model {} is not a regular file", path.string()));
-  if (info.st_size == 0) throw BadModelFile(fmt::format("model {} is empty", path.string()));
+  if (::fstat(file.get(), &info) != 0) fail(what, path, errno);
+  if (S_ISDIR(info.st_mode)) fail(what, path, EISDIR);
+  if (!S_ISREG(info.st_mode)) throw BadModelFile(fmt::format("{} {} is not a regular file", what, path.string()));
+  if (info.st_size == 0) throw BadModelFile(fmt::format("{} {} is empty", what, path.string()));
   const auto size = static_cast<std::size_t>(info.st_size);
-  if (memory == FileMemory::copied && copy(file.get(), size, path)) return;
+  if (memory == FileMemory::copied && copy(file.get(), size, path, what)) return;
   void* pages = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (pages == MAP_FAILED) fail(path, errno);
+  if (pages == MAP_FAILED) fail(what, path, errno);
   region_ = pages;
   region_size_ = size;
   data_ = static_cast<const std::byte*>(pages);
   size_ = size;
 }
 
-bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::path& path) {
+bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::path& path, const char* what) {
   constexpr std::size_t kLargePage = std::size_t{2} << 20;
   if (available_memory() / 2 < size) return false;
   const std::size_t region_size = size + kLargePage;  // room to start at a large page
@@ -85,7 +85,7 @@ bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::p
     if (n <= 0) {
       const int error = n < 0 ? errno : ENODATA;
       ::munmap(region_, region_size_);
-      fail(path, error);
+      fail(what, path, error);
     }
     done += static_cast<std::size_t>(n);
   }

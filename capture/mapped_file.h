@@ -16,7 +16,9 @@ class MappedFile {
  public:
   /// Throws BadModelFile when the path is missing, not a regular file, unreadable or empty. A file that another process
   /// shortens while it is mapped ends this process (SIGBUS): models are taken as finished files.
-  explicit MappedFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
+  /// Messages call the file a `what`.
+  explicit MappedFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped,
+                      const char* what = "model");
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -25,7 +27,7 @@ class MappedFile {
 
  private:
   // Whether there is memory for a copy, and then the copy.
-  bool copy(int descriptor, std::size_t size, const std::filesystem::path& path);
+  bool copy(int descriptor, std::size_t size, const std::filesystem::path& path, const char* what);
 
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

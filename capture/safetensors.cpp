@@ -129,7 +129,8 @@ void check_layout(const std::vector<Entry>& entries, std::uint64_t data_size, co
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, FileMemory memory) : file_(path, memory) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, FileMemory memory, const char* what)
+    : file_(path, memory, what) {
   const std::string file = path.string();
   const std::string_view header = header_of(file_.bytes(), file);
   const Json json = parse_json(header, fmt::format("{}: header", file));

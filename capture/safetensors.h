@@ -17,7 +17,8 @@ class SafetensorsFile {
   /// Every length, shape and offset is checked against the file's size first. Throws HeaderTooLong, DuplicateName,
   /// OverlappingTensors, UnsupportedModel for a dtype other than F32, F16 and BF16, and BadModelFile for anything else
   /// that is not a whole, consistent file (holes between tensors, as the format forbids them). Messages name the file.
-  explicit SafetensorsFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
+  explicit SafetensorsFile(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped,
+                           const char* what = "model");
 
   std::span<const std::byte> file_bytes() const { return file_.bytes(); }
   std::span<const StoredTensor> tensors() const { return tensors_; }  ///< in the order of their bytes

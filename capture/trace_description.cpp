@@ -1,14 +1,11 @@
 #include "capture/trace_description.h"
 
-#include <span>
-
 #include <nlohmann/json.hpp>
 
 #include "traces/command_line.h"
 #include "traces/sha256.h"
 
 namespace kvwave::capture {
-namespace {
 
 std::string ids_sha256(std::span<const std::int32_t> ids) {
   std::string bytes;  // little endian, whatever the machine
@@ -18,6 +15,8 @@ std::string ids_sha256(std::span<const std::int32_t> ids) {
   }
   return traces::Sha256().update(bytes).hex();
 }
+
+namespace {
 
 std::string sampling_json(const PromptTokens& prompt, const DecodeOptions& options, const RunIdentity& identity) {
   nlohmann::ordered_json json;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct RunIdentity {
   std::optional<bool> thinking = std::nullopt;  ///< the chat template's switch, where it was given
   std::string device = "cpu";
 };
+
+/// SHA-256 of token ids as little-endian int32: `prompt_sha256` and `continuation_sha256`.
+std::string ids_sha256(std::span<const std::int32_t> ids);
 
 traces::TraceInfo describe_trace(const Model& model, const PromptTokens& prompt, const DecodeOptions& decode,
                                  const RecordOptions& record, const RunIdentity& identity);

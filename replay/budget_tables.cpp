@@ -15,6 +15,7 @@
 #include "replay/error.h"
 #include "replay/npy_table.h"
 #include "traces/command_line.h"
+#include "traces/npy_array.h"
 
 namespace kvwave::replay {
 namespace {
@@ -160,9 +161,9 @@ TableFormat parse_table_format(std::string_view word) {
 
 alloc::HeadTable read_budget_table(const Path& path) {
   const std::string bytes = read_bytes(path);
-  if (is_npy(bytes)) {
+  if (traces::is_npy(bytes)) {
     try {
-      return parse_npy(bytes);
+      return parse_npy_table(bytes);
     } catch (const BadTableFile& error) {
       refuse(path, error.what());
     }
@@ -173,7 +174,7 @@ alloc::HeadTable read_budget_table(const Path& path) {
 }
 
 std::string table_bytes(TableFormat format, const alloc::HeadTable& table) {
-  if (format == TableFormat::lukv) return npy_bytes(table);
+  if (format == TableFormat::lukv) return npy_table_bytes(table);
   std::string text = format == TableFormat::headkv ? "{" : "";
   for (std::uint32_t l = 0; l < table.n_layers; ++l) {
     for (std::uint32_t h = 0; h < table.n_heads; ++h) {

@@ -93,6 +93,24 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
   return nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest);
 }
 
+std::string join_arguments(std::string_view command, std::span<const std::string> args) {
+  std::string line(command);
+  for (const std::string& arg : args) {
+    const bool plain = !arg.empty() && arg.find_first_of(" \t\n\"'\\$`*?[](){}<>|&;#~!") == std::string::npos;
+    line += ' ';
+    if (plain) {
+      line += arg;
+      continue;
+    }
+    line += '\'';
+    for (const char c : arg) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  constexpr std::size_t kLongest = 16384;  // a prompt may be long; the trace has its tokens
+  if (line.size() > kLongest) line = line.substr(0, kLongest) + "...";
+  return line;
+}
+
 Version program_version() {
   return {KVWAVE_VERSION, KVWAVE_COMMIT};
 }

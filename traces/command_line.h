@@ -30,6 +30,9 @@ std::string nearest_word(std::string_view word, std::span<const std::string> can
 /// ` (did you mean 'X'?)` or "".
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
+/// A command and its arguments as one line that a shell would read back; at most 16 KiB, a longer one ends in "...".
+std::string join_arguments(std::string_view command, std::span<const std::string> args);
+
 struct Version {
   std::string version;  ///< e.g. "0.1.0"
   std::string commit;   ///< 12 hex digits, "-dirty" appended when the tree had changes, "unknown" outside git

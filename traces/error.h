@@ -43,6 +43,11 @@ class CorruptTrace : public Error {
  public:
   using Error::Error;
 };
+/// An .npy array or .npz archive that is damaged, of another type than is read, or beyond the stated limits.
+class BadArrayFile : public Error {
+ public:
+  using Error::Error;
+};
 /// The output exists and -f/--force was not given.
 class OutputExists : public Error {
  public:

@@ -96,6 +96,7 @@ Json as_json(const TraceReader& trace, const Facts& facts) {
                  {"epsilon", info.epsilon},
                  {"rho", info.rho},
                  {"prompt_sha256", info.prompt_sha256},
+                 {"imported", info.imported},
                  {"nan_count", facts.status.nan_count},
                  {"stall_count", facts.status.stall_count}};
   json["file_bytes"] = facts.file_bytes;
@@ -130,7 +131,8 @@ void print_run(const TraceReader& trace, const Facts& facts) {
   line("storage", fmt::format("qkv {}, attention {}, epsilon {}", to_string(info.qkv_dtype),
                               to_string(info.attention_dtype), info.epsilon));
   line("sampling", fmt::format("{}, seed {}", info.sampling, info.seed));
-  line("recorded by", fmt::format("kvwave {} ({})", info.program_version, info.program_commit));
+  if (!info.imported.empty()) line("imported from", info.imported);
+  line(info.imported.empty() ? "recorded by" : "imported by", fmt::format("kvwave {} ({})", info.program_version, info.program_commit));
   line("command line", info.command_line);
   line("not finite", fmt::format("{} values, {} writer stalls", facts.status.nan_count, facts.status.stall_count));
 }

@@ -88,6 +88,8 @@ struct TraceInfo {
   std::string attention_kernel;  ///< e.g. "cpu-avx512"
   std::string sampling = "{}";   ///< JSON object: mode, temperature, top_p, ignore_eos, continuation hash
   std::uint64_t seed = 0;
+  /// JSON object: program and files a trace was imported from; empty, and not stored, when kvwave recorded it itself.
+  std::string imported;
   Levels levels;
   double epsilon = kDefaultEpsilon;
   std::vector<double> rho = kDefaultRho;  ///< attribute of /stats/demand and /stats/layer_demand, ascending, in (0, 1]

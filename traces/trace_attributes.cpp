@@ -16,6 +16,11 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kMostHeads = 1U << 16;  ///< no model comes near; keeps products of sizes inside 64 bits
 constexpr std::uint64_t kMostRho = 64;
 
+/// An attribute that is left out when it is empty.
+struct Optional {
+  const char* name;
+};
+
 /// One visitor lists every root attribute once; `Visit` writes, reads or prints it.
 template <class Info, class Visit>
 void each_attribute(Info& info, Visit&& visit) {
@@ -45,6 +50,7 @@ void each_attribute(Info& info, Visit&& visit) {
   visit("attention_kernel", info.attention_kernel);
   visit("sampling", info.sampling);
   visit("seed", info.seed);
+  visit(Optional{"imported"}, info.imported);
   visit("levels", info.levels);
   visit("epsilon", info.epsilon);
 }
@@ -83,6 +89,9 @@ std::string complaint(const TraceInfo& info) {
 
 struct Writer {
   hid_t file;
+  void operator()(Optional attribute, const std::string& text) const {
+    if (!text.empty()) write_text_attribute(file, attribute.name, text);
+  }
   void operator()(const char* name, const std::string& text) const { write_text_attribute(file, name, text); }
   void operator()(const char* name, std::uint32_t value) const {
     write_number_attribute(file, name, H5T_STD_U32LE, H5T_NATIVE_UINT32, &value);
@@ -120,6 +129,9 @@ struct Reader {
   void number(const char* name, H5T_class_t expected, hid_t memory_type, std::string_view word, Value& value) const {
     const AttributeHandle attribute = open(name, expected, word);
     check_hdf5(H5Aread(attribute.get(), memory_type, &value));
+  }
+  void operator()(Optional attribute, std::string& text) const {
+    if (H5Aexists(file, attribute.name) > 0) (*this)(attribute.name, text);
   }
   void operator()(const char* name, std::string& text) const {
     const AttributeHandle attribute = open(name, H5T_STRING, "a fixed-length string");
@@ -161,6 +173,9 @@ struct Reader {
 
 struct Printer {
   std::vector<std::pair<std::string, std::string>>& out;
+  void operator()(Optional attribute, const std::string& text) const {
+    if (!text.empty()) out.emplace_back(attribute.name, text);
+  }
   void operator()(const char* name, const std::string& text) const { out.emplace_back(name, text); }
   void operator()(const char* name, std::uint32_t value) const { out.emplace_back(name, fmt::to_string(value)); }
   void operator()(const char* name, std::uint64_t value) const { out.emplace_back(name, fmt::to_string(value)); }

@@ -10,7 +10,7 @@
 #include "capture/decoder.h"
 #include "capture/model.h"
 #include "capture/tokenizer.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "traces/reader.h"
 
 namespace kvwave::bench {
@@ -24,7 +24,7 @@ class MadeOnTheSpot : public ::testing::Test {
   }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
-  capture::testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 const std::string kTinyTrace =

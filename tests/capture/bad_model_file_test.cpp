@@ -21,7 +21,6 @@ using testing::expect_bytes_error;
 using testing::expect_load_error;
 using testing::GgufBuilder;
 using testing::little_endian;
-using testing::TemporaryFolder;
 
 GgufBuilder small() {
   testing::TinyLlama tiny;

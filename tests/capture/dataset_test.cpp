@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "capture/error.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
@@ -34,7 +34,7 @@ class Dataset : public ::testing::Test {
     return "no error";
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Dataset, reads_problem_or_prompt_and_any_of_the_id_fields) {
@@ -78,8 +78,43 @@ TEST_F(Dataset, refuses_two_lines_that_would_write_one_file) {
 }
 
 TEST_F(Dataset, refuses_a_file_without_prompts) {
-  EXPECT_NE(error_of("\n  \n").find("holds no line that was asked for"), std::string::npos);
+  EXPECT_NE(error_of("\n  \n").find("holds no line but blank ones"), std::string::npos);
+  EXPECT_NE(error_of("").find("holds no line but blank ones"), std::string::npos);
   EXPECT_THROW(read_dataset(folder_ / "missing.jsonl", {}), BadPrompt);
+}
+
+TEST_F(Dataset, reads_a_byte_order_mark_crlf_and_a_last_line_without_end) {
+  const auto items = read("\xef\xbb\xbf{\"id\": \"a\", \"prompt\": \"x\"}\r\n\r\n{\"id\": \"b\", \"prompt\": \"y\"}");
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(items[0].id, "a");
+  EXPECT_EQ(items[1].line, 3U);
+}
+
+TEST_F(Dataset, survives_lines_that_are_huge_or_deep) {
+  const std::string large(5 << 20, 'x');
+  EXPECT_EQ(read("{\"prompt\": \"" + large + "\"}").at(0).messages.at(0).content, large);
+  EXPECT_NE(error_of(std::string(100000, '[')).find("line 1: this is no JSON"), std::string::npos);
+  EXPECT_NE(error_of("{\"id\": \"a\", \"id\": \"b\", \"prompt\": \"x\"}").find("line 1: a field is there twice"),
+            std::string::npos);
+}
+
+TEST_F(Dataset, says_why_no_line_is_left) {
+  const auto path = write("{\"id\": \"first\", \"prompt\": \"x\"}\n{\"id\": \"second\", \"prompt\": \"y\"}\n");
+  const auto error = [&](const DatasetSelection& selection) -> std::string {
+    try {
+      read_dataset(path, selection);
+    } catch (const BadPrompt& refused) {
+      return refused.what();
+    }
+    return "no error";
+  };
+  DatasetSelection selection;
+  selection.skip = 2;
+  EXPECT_NE(error(selection).find("--skip leaves out 2 lines, the file holds 2"), std::string::npos);
+  selection.skip = 0;
+  selection.id = "frist";
+  EXPECT_NE(error(selection).find("no line has the id 'frist' (did you mean 'first'?)"), std::string::npos)
+      << error(selection);
 }
 
 TEST_F(Dataset, reads_the_continuation_field_when_asked) {

@@ -13,7 +13,7 @@
 #include "kernels/half.h"
 #include "tests/capture/recording_tap.h"
 #include "tests/capture/reference_decoder.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "tests/kernels/simd_paths.h"
 
@@ -28,7 +28,7 @@ using testing::ReferenceDecoder;
 using testing::TinyLlama;
 
 Model load_tiny(const TinyLlama& options) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   testing::write_tiny_llama(folder / "tiny.gguf", options);
   return Model::load(folder / "tiny.gguf");
 }
@@ -280,7 +280,7 @@ TEST(Decoder, refuses_tokens_outside_the_vocabulary) {
 
 // A tiny model one of whose fp32 tensors is multiplied by `factor`.
 Model load_scaled(const std::string& tensor, float factor) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   testing::GgufBuilder builder = testing::build_tiny_llama();
   std::string& bytes = builder.tensor(tensor).bytes;
   for (std::size_t i = 0; i < bytes.size(); i += 4) {

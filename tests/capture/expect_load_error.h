@@ -9,7 +9,7 @@
 
 #include "capture/model.h"
 #include "tests/capture/gguf_builder.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture::testing {
 

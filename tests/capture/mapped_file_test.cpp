@@ -8,13 +8,13 @@
 #include <gtest/gtest.h>
 
 #include "capture/error.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
 
 TEST(MappedFile, a_copy_holds_the_bytes_of_the_file_at_a_large_page) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::string content(5'000'001, '\0');
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 31 + i / 4096);
   std::ofstream(folder / "file", std::ios::binary) << content;
@@ -30,7 +30,7 @@ TEST(MappedFile, a_copy_holds_the_bytes_of_the_file_at_a_large_page) {
 }
 
 TEST(MappedFile, refuses_the_same_files_when_it_copies) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder / "empty");
   EXPECT_THROW(MappedFile(folder / "empty", FileMemory::copied), BadModelFile);
   EXPECT_THROW(MappedFile(folder / "missing", FileMemory::copied), BadModelFile);

@@ -39,7 +39,7 @@ class ModelFolder : public ::testing::Test {
     return folder;
   }
 
-  testing::TemporaryFolder temporary_;
+  TemporaryFolder temporary_;
 };
 
 TEST_F(ModelFolder, states_every_number_of_its_files) {

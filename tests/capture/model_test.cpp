@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/capture/fixture.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "traces/sha256.h"
 
@@ -14,7 +14,6 @@ namespace {
 
 using kernels::ParamType;
 using testing::GgufBuilder;
-using testing::TemporaryFolder;
 using testing::TinyLlama;
 
 TEST(Model, reads_a_tiny_llama_as_it_was_written) {

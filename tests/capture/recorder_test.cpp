@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "traces/reader.h"
 
 namespace kvwave::capture {
@@ -99,7 +99,7 @@ class RecorderTest : public ::testing::Test {
     writer.finish(traces::StopReason::token_limit);
     return path;
   }
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(RecorderTest, stores_what_the_tap_was_shown) {

@@ -5,13 +5,12 @@
 
 #include "capture/error.h"
 #include "tests/capture/safetensors_builder.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
 
 using testing::safetensors_bytes;
-using testing::TemporaryFolder;
 using testing::write_bytes;
 
 constexpr const char* kTwo =

@@ -15,7 +15,7 @@
 #include "capture/prompt_text.h"
 #include "capture/trace_description.h"
 #include "kernels/row_stats.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "traces/command_line.h"
 #include "traces/reader.h"
@@ -87,7 +87,7 @@ class SessionTest : public ::testing::Test {
     return recording;
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Tokenizer> tokenizer_;
   int n_recordings_ = 0;

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "tests/cli/program.h"
 
@@ -34,7 +34,7 @@ class CaptureFixture : public ::testing::Test {
     return run_program(with_model(args), folder_ / "", input, limits);
   }
 
-  capture::testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 }  // namespace kvwave::cli_testing

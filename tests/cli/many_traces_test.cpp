@@ -40,7 +40,7 @@ class ManyTracesProgram : public ::testing::Test {
     return std::system(("bash -c \"" + command + "\"").c_str());
   }
 
-  replay::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   const std::vector<std::string> sweep_ = {"-b", "32,64", "-s", "uniform/rkv", "-s", "pyramid/rkv", "--quiet"};
 };
 

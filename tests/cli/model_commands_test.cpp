@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/capture/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "tests/cli/program.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::cli_testing {
 namespace {
@@ -26,7 +26,7 @@ class ModelCommands : public ::testing::Test {
     EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
   }
 
-  capture::testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 // The tiny vocabulary gives byte b the id 3 + b; "er" is 265 and "st", which outranks "is", 269.

@@ -12,7 +12,7 @@
 #include "capture/sequence_decoder.h"
 #include "capture/session.h"
 #include "capture/trace_description.h"
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "traces/writer.h"
 
@@ -75,7 +75,7 @@ class CudaSequenceTest : public ::testing::Test {
     return recording;
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Model> model_;
   std::filesystem::path newest_trace_;  // also of a recording that failed
   int n_models_ = 0;

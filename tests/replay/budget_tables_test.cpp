@@ -14,7 +14,7 @@
 #include "replay/error.h"
 #include "replay/profile_export.h"
 #include "replay/sweep.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
 
@@ -48,7 +48,7 @@ class BudgetTables : public testing::Test {
     }
     return "accepted";
   }
-  traces::testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(BudgetTables, of_duoattention_are_read_as_numpy_writes_them) {
@@ -97,9 +97,9 @@ TEST_F(BudgetTables, that_do_not_hold_a_table_are_refused) {
   EXPECT_EQ(refusal(R"({"0-9999": [1]})"), "key '0-9999': expected LAYER-HEAD, each below 4096");
   EXPECT_EQ(refusal(R"({"zero": [1]})"), "key 'zero': expected LAYER-HEAD, each below 4096");
   EXPECT_EQ(refusal(bytes_of(data("fortran.npy"))), "expected C order (fortran_order False)");
-  EXPECT_EQ(refusal(bytes_of(data("integers.npy"))), "expected values of type <f4 or <f8");
+  EXPECT_EQ(refusal(bytes_of(data("integers.npy"))), "expected values of type <f2, <f4 or <f8, got <i8");
   const std::string curve = bytes_of(data("curve.npy"));
-  EXPECT_EQ(refusal(curve.substr(0, curve.size() - 4)), "shape [99, 4, 2] needs 3168 bytes, the file holds 3164");
+  EXPECT_EQ(refusal(curve.substr(0, curve.size() - 4)), "shape [99, 4, 2] of <f4 does not fill the 3164 bytes after the header");
   EXPECT_EQ(refusal(curve.substr(0, 9)), "ends inside its header");
   EXPECT_EQ(refusal(curve.substr(0, 40)), "ends inside its header");
   EXPECT_THROW(read_budget_table(folder_.path()), BadTableFile);

@@ -1,14 +1,11 @@
 #include "tests/replay/synthetic_trace.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
-#include <system_error>
-#include <unistd.h>
 
 #include "kernels/half.h"
 #include "kernels/row_stats.h"
@@ -209,17 +206,6 @@ void write_trace(const std::filesystem::path& path, const SyntheticTrace& trace,
 
 void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options, const RowEdit& edit) {
   write_trace(path, make_synthetic(options), options, edit);
-}
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "kvwave_test_XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace kvwave::replay

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_folder.h"
 #include "traces/schema.h"
 #include "traces/writer.h"
 
@@ -57,18 +58,5 @@ void write_trace(const std::filesystem::path& path, const SyntheticTrace& trace,
 
 /// Writes make_synthetic(options) to `path`, replacing it.
 void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options, const RowEdit& edit = {});
-
-/// A fresh folder below the system's temporary folder, removed with what is in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace kvwave::replay

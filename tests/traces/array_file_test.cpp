@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/traces/hdf5_edit.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "traces/error.h"
 
 namespace kvwave::traces::testing {

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "traces/error.h"
 #include "traces/output_file.h"
 #include "traces/progress.h"

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 #include "traces/command_line.h"
 #include "traces/error.h"

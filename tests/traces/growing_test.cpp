@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/traces/child_process.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 
 namespace kvwave::traces::testing {

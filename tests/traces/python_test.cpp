@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/traces/child_process.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 #include "traces/dataset_table.h"
 #include "traces/repair.h"

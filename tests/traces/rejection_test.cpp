@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/traces/hdf5_edit.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 #include "traces/array_file.h"
 #include "traces/error.h"

@@ -24,7 +24,7 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 TEST(BadInput, a_file_of_another_kind_is_named) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder / "notes.txt") << "nothing of ours";
   std::ofstream(folder / "other.json") << "{\"a\": 1}";
   std::ofstream(folder / "empty.h5");
@@ -38,7 +38,7 @@ TEST(BadInput, a_file_of_another_kind_is_named) {
 }
 
 TEST(BadInput, results_of_another_trace_say_whose_they_are) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions options;
   options.n_positions = 90;
   replay::write_synthetic(folder / "mine.h5", options);
@@ -51,7 +51,7 @@ TEST(BadInput, results_of_another_trace_say_whose_they_are) {
 }
 
 TEST(BadInput, results_of_an_equally_long_trace_are_told_by_content) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions options = small_results().options;
   options.seed = 99;
   replay::write_synthetic(folder / "small.h5", options);  // same name, same sizes, other numbers
@@ -63,7 +63,7 @@ TEST(BadInput, results_of_an_equally_long_trace_are_told_by_content) {
 }
 
 TEST(BadInput, a_truncated_trace_is_refused_or_shown_as_far_as_it_goes) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const auto size = std::filesystem::file_size(small_results().trace);
   for (const double share : {0.1, 0.5, 0.95}) {
     std::filesystem::copy_file(small_results().trace, folder / "cut.h5",
@@ -76,7 +76,7 @@ TEST(BadInput, a_truncated_trace_is_refused_or_shown_as_far_as_it_goes) {
 }
 
 TEST(BadInput, missing_levels_say_how_to_record_them) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions options;
   options.levels = traces::Levels::parse("qkv");
   replay::write_synthetic(folder / "qkv.h5", options);
@@ -96,7 +96,7 @@ TEST(BadInput, missing_levels_say_how_to_record_them) {
 }
 
 TEST(BadInput, stored_rows_serve_where_q_and_k_are_missing) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions options;
   options.levels = traces::Levels::parse("attention");
   replay::write_synthetic(folder / "rows.h5", options);
@@ -111,7 +111,7 @@ TEST(BadInput, stored_rows_serve_where_q_and_k_are_missing) {
 }
 
 TEST(BadInput, one_layer_one_head_one_step_and_no_step) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions options;
   options.shape = {.n_layers = 1, .n_q_heads = 1, .n_kv_heads = 1, .head_dim = 4};
   for (const std::uint32_t steps : {1U, 0U}) {
@@ -132,7 +132,7 @@ TEST(BadInput, one_layer_one_head_one_step_and_no_step) {
 }
 
 TEST(BadInput, a_file_that_vanishes_while_open_leaves_the_rest_standing) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::filesystem::copy_file(small_results().trace, folder / "going.h5");
   Session session;
   session.open(folder / "going.h5");

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/traces/child_process.h"
-#include "tests/traces/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 #include "viewer/model/session.h"
 
@@ -23,7 +23,7 @@ void wait_for(const std::filesystem::path& path) {
 }
 
 TEST(GrowingTrace, new_steps_appear_and_the_cursor_stays_at_the_newest) {
-  const traces::testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   ChildProcess writer("write_slowly", folder / "t.h5");
   wait_for(folder / "t.h5.flushed");
   Session session;
@@ -55,7 +55,7 @@ TEST(GrowingTrace, new_steps_appear_and_the_cursor_stays_at_the_newest) {
 }
 
 TEST(GrowingTrace, a_moved_cursor_is_left_where_it_is) {
-  const traces::testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   ChildProcess writer("write_slowly", folder / "t.h5");
   wait_for(folder / "t.h5.flushed");
   Session session;
@@ -77,7 +77,7 @@ TEST(GrowingTrace, a_moved_cursor_is_left_where_it_is) {
 }
 
 TEST(GrowingTrace, a_killed_writers_trace_is_shown_as_far_as_it_goes) {
-  const traces::testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   ChildProcess writer("write_slowly", folder / "t.h5");
   wait_for(folder / "t.h5.flushed");
   writer.kill();

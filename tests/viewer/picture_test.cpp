@@ -45,7 +45,7 @@ int view(std::vector<std::string> args) {
 }
 
 TEST(Export, writes_every_figure_as_picture_numbers_and_words) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(view({"--export", (folder / "all").string(), "--size", "640x400"}), 0);
   std::size_t pictures = 0;
   for (const auto& entry : fs::directory_iterator(folder / "all")) {
@@ -67,7 +67,7 @@ TEST(Export, writes_every_figure_as_picture_numbers_and_words) {
 }
 
 TEST(Export, equal_calls_write_equal_bytes) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   for (const char* run : {"one", "two"}) {
     view({"--export", (folder / run).string(), "--panel", "heads-all", "--panel", "wave", "--size", "500x300", "--step",
           "40"});
@@ -78,7 +78,7 @@ TEST(Export, equal_calls_write_equal_bytes) {
 }
 
 TEST(Export, refuses_to_replace_and_names_what_it_does_not_know) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string out = (folder / "out").string();
   view({"--export", out, "--panel", "wave", "--size", "300x200"});
   EXPECT_THROW(view({"--export", out, "--panel", "wave", "--size", "300x200"}), traces::OutputExists);

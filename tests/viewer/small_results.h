@@ -9,7 +9,7 @@
 namespace kvwave::viewer {
 
 struct SmallResults {
-  replay::TemporaryFolder folder;
+  TemporaryFolder folder;
   replay::SyntheticOptions options;
   std::filesystem::path trace, results;
 

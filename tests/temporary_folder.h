@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string>
 
-namespace kvwave::capture::testing {
+namespace kvwave {
 
 class TemporaryFolder {
  public:
@@ -23,9 +23,10 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
 };
 
-}  // namespace kvwave::capture::testing
+}  // namespace kvwave
