@@ -15,14 +15,29 @@ namespace {
 
 constexpr std::uint32_t kCapacityStep = 1024;
 
-}  // namespace
-
-kernels::DecoderModel decoder_model(const Model& model) {
+void require_runs_on_cuda(const Model& model) {
   const ModelConfig& config = model.config();
   if (config.rope_attention_factor != 1.0) {
     throw UnsupportedModel(fmt::format("{}: rope scaling with attention factor {} runs on the CPU only (--device cpu)",
                                        config.name, config.rope_attention_factor));
   }
+  const auto require = [&config](const kernels::ParamMatrix& matrix) {
+    if (kernels::runs_on_cuda(matrix.type)) return;
+    throw UnsupportedModel(fmt::format("{}: parameters of type {} run on the CPU only (--device cpu)", config.name,
+                                       kernels::to_string(matrix.type)));
+  };
+  require(model.token_embedding());
+  require(model.output());
+  for (const LayerParams& p : model.layers()) {
+    for (const kernels::ParamMatrix* matrix : {&p.q, &p.k, &p.v, &p.o, &p.gate, &p.up, &p.down}) require(*matrix);
+  }
+}
+
+}  // namespace
+
+kernels::DecoderModel decoder_model(const Model& model) {
+  require_runs_on_cuda(model);
+  const ModelConfig& config = model.config();
   kernels::DecoderModel result;
   result.hidden = config.hidden;
   result.ffn = config.ffn;
@@ -64,7 +79,9 @@ class CudaSequence::Sink final : public kernels::DecodeRecordSink {
 CudaSequence::CudaSequence(const Model& model, CacheType cache_type, kernels::Device device)
     : model_(model),
       cache_type_(cache_type == CacheType::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
-      device_(std::move(device)) {}
+      device_(std::move(device)) {
+  require_runs_on_cuda(model_);
+}
 
 CudaSequence::~CudaSequence() = default;
 

@@ -8,7 +8,8 @@
 
 namespace kvwave::capture {
 
-/// The parameters as the kernels take them: views into the model, which must outlive them.
+/// The parameters as the kernels take them: views into the model, which must outlive them. Throws UnsupportedModel for
+/// what only the CPU decodes (some types of parameters, YaRN).
 kernels::DecoderModel decoder_model(const Model& model);
 
 /// Positions that a decoder gets room for when `n_positions` are asked for: the next prompt should seldom need more.
@@ -16,7 +17,7 @@ std::uint32_t cuda_capacity(std::uint32_t n_positions, std::uint32_t context_len
 
 class CudaSequence final : public SequenceDecoder {
  public:
-  /// Uploads nothing yet: begin() does, with room for its positions.
+  /// Uploads nothing yet: begin() does, with room for its positions. Throws UnsupportedModel (decoder_model).
   CudaSequence(const Model& model, CacheType cache_type, kernels::Device device);
   ~CudaSequence() override;
 

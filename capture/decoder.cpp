@@ -20,7 +20,7 @@ namespace kvwave::capture {
 
 namespace {
 
-constexpr std::uint32_t kMaxBlock = 32;
+constexpr std::uint32_t kMaxBlock = 48;  // whole tiles of matmul on every path
 
 std::uint32_t checked_max_positions(const ModelConfig& config, std::uint32_t asked) {
   if (asked > config.context_length) {
@@ -248,6 +248,18 @@ void Decoder::Impl::compute_logits() {
   if (kernels::all_finite(logits_)) return;
   const auto bad = std::find_if(logits_.begin(), logits_.end(), [](float logit) { return !std::isfinite(logit); });
   throw NumericFailure(fmt::format("position {}: the logit of token {} is {}", position, bad - logits_.begin(), *bad));
+}
+
+DecoderMemory decoder_memory(const ModelConfig& c, CacheType cache_type, std::uint32_t positions, unsigned threads) {
+  const auto type = cache_type == CacheType::f16 ? kernels::KvType::f16 : kernels::KvType::f32;
+  const kernels::KvCache cache(type, c.n_layers, c.n_kv_heads, c.head_dim);
+  const std::uint64_t q = std::uint64_t{c.n_q_heads} * c.head_dim, kv = std::uint64_t{c.n_kv_heads} * c.head_dim;
+  const std::uint64_t block = 2 * std::uint64_t{c.hidden} + 2 * q + 2 * kv + c.ffn;
+  const std::uint64_t group = c.n_q_heads / c.n_kv_heads;
+  const std::uint64_t per_thread =
+      group * kernels::attention_row_stride(positions) + kernels::matmul_scratch_values(kMaxBlock);
+  return {cache.bytes(positions), sizeof(float) * (kMaxBlock * block + threads * per_thread + c.vocab_size) +
+                                      kMaxBlock * (q + 2 * kv) * cache.value_bytes()};
 }
 
 Decoder::Decoder(const Model& model, const DecoderOptions& options, kernels::ThreadPool& pool)

@@ -19,6 +19,14 @@ struct DecoderOptions {
   std::uint32_t max_positions = 0;  ///< the KV cache grows up to this, page by page; 0 = the model's context length
 };
 
+/// What decoding `positions` positions takes in memory beside the parameters.
+struct DecoderMemory {
+  std::uint64_t kv_cache = 0;
+  std::uint64_t activations = 0;  ///< of a block of positions, attention rows and expanded parameters of each thread
+};
+DecoderMemory decoder_memory(const ModelConfig& config, CacheType cache_type, std::uint32_t positions,
+                             unsigned threads);
+
 class Decoder {
  public:
   /// `model` and `pool` must outlive the decoder. Throws ContextTooLong when max_positions exceeds the model's context.

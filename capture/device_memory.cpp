@@ -1,6 +1,7 @@
 #include "capture/device_memory.h"
 
 #include "capture/cuda_sequence.h"
+#include "capture/error.h"
 #include "kernels/error.h"
 #include "traces/schema.h"
 
@@ -16,6 +17,8 @@ DeviceMemory predict_device_memory(const Model& model, CacheType cache_type, std
   try {
     result.memory = kernels::cuda_decoder_memory(decoder_model(model), {0, type, result.positions}, &record);
   } catch (const kernels::DeviceUnavailable& error) {
+    result.why_unknown = error.what();
+  } catch (const UnsupportedModel& error) {  // runs on the CPU only
     result.why_unknown = error.what();
   }
   return result;

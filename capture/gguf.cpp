@@ -31,24 +31,30 @@ struct KnownType {
   std::uint32_t id;
   ParamType type;
 };
-constexpr std::array<KnownType, 11> kKnownTypes = {{{0, ParamType::f32},
-                                                    {1, ParamType::f16},
-                                                    {30, ParamType::bf16},
-                                                    {2, ParamType::q4_0},
-                                                    {3, ParamType::q4_1},
-                                                    {6, ParamType::q5_0},
-                                                    {7, ParamType::q5_1},
-                                                    {8, ParamType::q8_0},
-                                                    {12, ParamType::q4_k},
-                                                    {13, ParamType::q5_k},
-                                                    {14, ParamType::q6_k}}};
+constexpr std::array<KnownType, kernels::kParamTypeCount> kKnownTypes = {{{0, ParamType::f32},
+                                                                          {1, ParamType::f16},
+                                                                          {30, ParamType::bf16},
+                                                                          {2, ParamType::q4_0},
+                                                                          {3, ParamType::q4_1},
+                                                                          {6, ParamType::q5_0},
+                                                                          {7, ParamType::q5_1},
+                                                                          {8, ParamType::q8_0},
+                                                                          {12, ParamType::q4_k},
+                                                                          {13, ParamType::q5_k},
+                                                                          {14, ParamType::q6_k},
+                                                                          {10, ParamType::q2_k},
+                                                                          {11, ParamType::q3_k},
+                                                                          {20, ParamType::iq4_nl},
+                                                                          {39, ParamType::mxfp4}}};
 
 // Names of the types that exist but are not read, for messages only.
 std::string type_name(std::uint32_t id) {
   static constexpr std::pair<std::uint32_t, std::string_view> kOthers[] = {
-      {9, "Q8_1"},   {10, "Q2_K"},   {11, "Q3_K"},  {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"},
-      {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"}, {23, "IQ4_XS"},  {24, "I8"},     {25, "I16"},
-      {26, "I32"},   {27, "I64"},    {28, "F64"},   {29, "IQ1_M"}, {34, "TQ1_0"},   {35, "TQ2_0"},  {39, "MXFP4"}};
+      {4, "Q4_2"},        {5, "Q4_3"},      {9, "Q8_1"},   {15, "Q8_K"},  {16, "IQ2_XXS"},    {17, "IQ2_XS"},
+      {18, "IQ3_XXS"},    {19, "IQ1_S"},    {21, "IQ3_S"}, {22, "IQ2_S"}, {23, "IQ4_XS"},     {24, "I8"},
+      {25, "I16"},        {26, "I32"},      {27, "I64"},   {28, "F64"},   {29, "IQ1_M"},      {31, "Q4_0_4_4"},
+      {32, "Q4_0_4_8"},   {33, "Q4_0_8_8"}, {34, "TQ1_0"}, {35, "TQ2_0"}, {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"},
+      {38, "IQ4_NL_8_8"}, {40, "NVFP4"},    {41, "Q1_0"}};
   for (const auto& [other, name] : kOthers) {
     if (other == id) return fmt::format("{} ({})", name, id);
   }

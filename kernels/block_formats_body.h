@@ -179,4 +179,96 @@ struct Q6KFormat {
   }
 };
 
+// Scale and shift of each 16 values: d times the low, -dmin times the high nibbles of the first 16 bytes.
+struct Q2KHeader {
+  float scale[16], shift[16];
+  inline void read(const std::uint8_t* block) {
+    const HalfPair both = broadcast_half_pair(block + 80);
+    const F minimum = sub(zero(), both.b);
+    for (int i = 0; i < 16; i += kWidth) {
+      const I bytes = load_bytes(block + i);
+      store(scale + i, mul(both.a, to_float(low_nibbles(bytes))));
+      store(shift + i, mul(minimum, to_float(high_nibbles(bytes))));
+    }
+  }
+};
+
+struct Q2KFormat {
+  static constexpr int kValues = 256, kBytes = 84;
+  using Header = Q2KHeader;
+  static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
+    const std::uint8_t* quants = block + 16 + 32 * (s / 4);
+    for (int j = 0; j < kVectors; ++j) {
+      const I value = bit_and(shift_right(load_bytes(quants + j * kWidth), 2 * (s % 4)), 3);
+      const int sub_block = 2 * s + j * kWidth / 16;
+      w[j] = fma(set1(header.scale[sub_block]), to_float(value), set1(header.shift[sub_block]));
+    }
+  }
+};
+
+struct Q3KHeader {
+  float scale[16];  // of each 16 values
+  inline void read(const std::uint8_t* block) {
+    std::uint32_t packed[3];
+    __builtin_memcpy(packed, block + 96, 12);
+    std::uint32_t factors[4];
+    for (int i = 0; i < 4; ++i) {
+      const std::uint32_t high_bits = (packed[2] >> (2 * i)) & 0x03030303U;
+      factors[i] = ((packed[i % 2] >> (i / 2 * 4)) & 0x0f0f0f0fU) | (high_bits << 4);
+    }
+    const F common = broadcast_half(block + 108);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(factors);
+    for (int i = 0; i < 16; i += kWidth) {
+      store(scale + i, mul(common, sub(to_float(load_bytes(bytes + i)), set1(32))));
+    }
+  }
+};
+
+struct Q3KFormat {
+  static constexpr int kValues = 256, kBytes = 110;
+  using Header = Q3KHeader;
+  static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
+    const std::uint8_t* low_bits = block + 32 + 32 * (s / 4);
+    for (int j = 0; j < kVectors; ++j) {
+      const I two = bit_and(shift_right(load_bytes(low_bits + j * kWidth), 2 * (s % 4)), 3);
+      const I third = bit_and(shift_right(shift_left_4(load_bytes(block + j * kWidth)), s + 2), 4);
+      w[j] = mul(set1(header.scale[2 * s + j * kWidth / 16]), sub(to_float(bit_or(two, third)), set1(4)));
+    }
+  }
+};
+
+alignas(64) constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(64) constexpr float kFp4Values[16] = {0, 1,  2,  3,  4,  6,  8,  12,  // e2m1, doubled
+                                              0, -1, -2, -3, -4, -6, -8, -12};
+
+inline void expand_values(const std::uint8_t* nibbles, const float* values, F scale, F* w) {
+  const ValueTable table(values);
+  for (int j = 0; j < kHalfVectors; ++j) {
+    const I bytes = load_bytes(nibbles + j * kWidth);
+    w[j] = mul(scale, table.low(bytes));
+    w[j + kHalfVectors] = mul(scale, table.high(bytes));
+  }
+}
+
+struct Iq4NlFormat {
+  static constexpr int kValues = 32, kBytes = 18;
+  using Header = NoHeader;
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
+    expand_values(block + 2, kIq4Values, broadcast_half(block), w);
+  }
+};
+
+struct Mxfp4Format {
+  static constexpr int kValues = 32, kBytes = 17;
+  using Header = NoHeader;
+  // The scale is 2^(byte - 128), half of what the format says because the table is doubled.
+  static inline void expand(const std::uint8_t* block, const Header&, int, F* w) {
+    const std::uint32_t exponent = block[0];
+    const std::uint32_t bits = exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23;
+    float scale;
+    __builtin_memcpy(&scale, &bits, 4);
+    expand_values(block + 1, kFp4Values, set1(scale), w);
+  }
+};
+
 }  // namespace

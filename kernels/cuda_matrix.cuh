@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "kernels/cuda_block_formats.cuh"
 #include "kernels/cuda_memory.cuh"
+#include "kernels/error.h"
 #include "kernels/params.h"
 
 namespace kvwave::kernels {
@@ -25,7 +27,7 @@ class UploadedMatrix {
   DeviceMatrix view_;
 };
 
-/// Calls work with the type as a compile-time constant.
+/// Calls work with the type as a compile-time constant. Throws Error for a type that does not run here (runs_on_cuda).
 template <class Work>
 void with_param_type(ParamType type, Work&& work) {
   switch (type) {
@@ -51,6 +53,8 @@ void with_param_type(ParamType type, Work&& work) {
       return work.template operator()<ParamType::q5_k>();
     case ParamType::q6_k:
       return work.template operator()<ParamType::q6_k>();
+    default:
+      throw Error("no CUDA kernel reads parameters of type " + std::string(to_string(type)));
   }
 }
 

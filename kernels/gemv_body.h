@@ -1,6 +1,6 @@
-// Matrix kernels over any block format, in terms of one vector_*.h.
+// Matrix times vector over any block format, in terms of one vector_*.h.
 //
-// Every dot product adds in the same order in every function here: one vector accumulator over the whole chunks of 32
+// Every dot product adds in the same order here and in gemm_body.h: one vector accumulator over the whole chunks of 32
 // values, its lanes folded once, then the values left over one by one. Only so is a block of positions equal to single
 // positions, bit by bit.
 #pragma once
@@ -69,78 +69,6 @@ void gemv(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, cons
     float rest[kChunk];
     const int n_rest = expand_rest<Format>(rows + r * stride, n_values, rest);
     for (int i = 0; i < n_rest; ++i) out[r] += rest[i] * x[n_values - n_rest + i];
-  }
-}
-
-template <class Format>
-void expand(const std::uint8_t* row, std::size_t n_values, float* out) {
-  const std::size_t n_blocks = n_values / Format::kValues;
-  for (std::size_t b = 0; b < n_blocks; ++b) {
-    const std::uint8_t* block = row + b * Format::kBytes;
-    typename Format::Header header;
-    header.read(block);
-    for (int s = 0; s < Format::kValues / kChunk; ++s) {
-      F w[kVectors];
-      Format::expand(block, header, s, w);
-      for (int j = 0; j < kVectors; ++j) store(out + j * kWidth, w[j]);
-      out += kChunk;
-    }
-  }
-  if (Format::kValues > kChunk || n_values % kChunk == 0) return;
-  float rest[kChunk];
-  const int n_rest = expand_rest<Format>(row, n_values, rest);
-  for (int i = 0; i < n_rest; ++i) out[i] = rest[i];
-}
-
-template <int kRows, int kPositions>
-inline void multiply_tile(const float* w, std::size_t w_stride, const float* x, std::size_t x_stride,
-                          std::size_t n_values, float* out, std::size_t out_stride) {
-  F sums[kRows][kPositions];
-  for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPositions; ++p) sums[r][p] = zero();
-  }
-  const std::size_t whole = n_values / kChunk * kChunk;
-  for (std::size_t i = 0; i < whole; i += kWidth) {
-    F weights[kRows];
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) weights[r] = load(w + r * w_stride + i);
-#pragma GCC unroll 8
-    for (int p = 0; p < kPositions; ++p) {
-      const F input = load(x + p * x_stride + i);
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) sums[r][p] = fma(weights[r], input, sums[r][p]);
-    }
-  }
-  for (int p = 0; p < kPositions; ++p) {
-    for (int r = 0; r < kRows; ++r) {
-      float sum = reduce_add(sums[r][p]);
-      for (std::size_t i = whole; i < n_values; ++i) sum += w[r * w_stride + i] * x[p * x_stride + i];
-      out[p * out_stride + r] = sum;
-    }
-  }
-}
-
-template <int kRows>
-inline void multiply_rows(const float* w, std::size_t w_stride, const float* x, std::size_t x_stride,
-                          std::size_t n_positions, std::size_t n_values, float* out, std::size_t out_stride) {
-  constexpr int kTile = kRegisters >= 32 ? 6 : 3;  // 4 rows x this many sums leave registers for the operands
-  std::size_t p = 0;
-  for (; p + kTile <= n_positions; p += kTile) {
-    multiply_tile<kRows, kTile>(w, w_stride, x + p * x_stride, x_stride, n_values, out + p * out_stride, out_stride);
-  }
-  for (; p < n_positions; ++p) {
-    multiply_tile<kRows, 1>(w, w_stride, x + p * x_stride, x_stride, n_values, out + p * out_stride, out_stride);
-  }
-}
-
-void multiply(const float* w, std::size_t w_stride, std::size_t n_rows, const float* x, std::size_t x_stride,
-              std::size_t n_positions, std::size_t n_values, float* out, std::size_t out_stride) {
-  std::size_t r = 0;
-  for (; r + 4 <= n_rows; r += 4) {
-    multiply_rows<4>(w + r * w_stride, w_stride, x, x_stride, n_positions, n_values, out + r, out_stride);
-  }
-  for (; r < n_rows; ++r) {
-    multiply_rows<1>(w + r * w_stride, w_stride, x, x_stride, n_positions, n_values, out + r, out_stride);
   }
 }
 

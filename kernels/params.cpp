@@ -17,17 +17,21 @@ struct TypeFacts {
 };
 
 // In the order of ParamType.
-constexpr std::array<TypeFacts, 11> kFacts = {{{"F32", 1, 4},
-                                               {"F16", 1, 2},
-                                               {"BF16", 1, 2},
-                                               {"Q4_0", 32, 18},
-                                               {"Q4_1", 32, 20},
-                                               {"Q5_0", 32, 22},
-                                               {"Q5_1", 32, 24},
-                                               {"Q8_0", 32, 34},
-                                               {"Q4_K", 256, 144},
-                                               {"Q5_K", 256, 176},
-                                               {"Q6_K", 256, 210}}};
+constexpr std::array<TypeFacts, kParamTypeCount> kFacts = {{{"F32", 1, 4},
+                                                            {"F16", 1, 2},
+                                                            {"BF16", 1, 2},
+                                                            {"Q4_0", 32, 18},
+                                                            {"Q4_1", 32, 20},
+                                                            {"Q5_0", 32, 22},
+                                                            {"Q5_1", 32, 24},
+                                                            {"Q8_0", 32, 34},
+                                                            {"Q4_K", 256, 144},
+                                                            {"Q5_K", 256, 176},
+                                                            {"Q6_K", 256, 210},
+                                                            {"Q2_K", 256, 84},
+                                                            {"Q3_K", 256, 110},
+                                                            {"IQ4_NL", 32, 18},
+                                                            {"MXFP4", 32, 17}}};
 
 const TypeFacts& facts(ParamType type) {
   return kFacts[static_cast<std::size_t>(type)];
@@ -123,6 +127,55 @@ void block_q6_k(const std::byte* block, float* out) {
   }
 }
 
+// Sixteen sub-blocks of 16; 32 bytes of two-bit quants serve four runs of 32 values, two bits each. A byte per
+// sub-block holds its scale in the low and its minimum in the high nibble.
+void block_q2_k(const std::byte* block, float* out) {
+  const float scale = load_half(block + 80);
+  const float minimum = load_half(block + 82);
+  for (std::size_t i = 0; i < 256; ++i) {
+    const std::size_t run = i / 32;
+    const int quant = (std::to_integer<int>(block[16 + 32 * (run / 4) + i % 32]) >> (2 * (run % 4))) & 3;
+    const float sub_scale = scale * static_cast<float>(low_nibble(block[i / 16]));
+    const float sub_minimum = minimum * static_cast<float>(high_nibble(block[i / 16]));
+    out[i] = sub_scale * static_cast<float>(quant) - sub_minimum;
+  }
+}
+
+// As Q2_K, with a third bit: bit r of byte l of the mask belongs to element l of run r, and where it is not set 4 is
+// taken off. Six-bit scales: low nibbles in 8 bytes (sub-blocks 0 to 7 the low, 8 to 15 the high half), then the two
+// high bits of sub-blocks i, i + 4, i + 8, i + 12 in byte i of 4.
+void block_q3_k(const std::byte* block, float* out) {
+  const std::byte* low_bits = block + 32;
+  const std::byte* scales = block + 96;
+  const float scale = load_half(block + 108);
+  for (std::size_t i = 0; i < 256; ++i) {
+    const std::size_t run = i / 32, sub = i / 16;
+    const std::byte packed = scales[sub % 8];
+    const int four = sub < 8 ? low_nibble(packed) : high_nibble(packed);
+    const int two = (std::to_integer<int>(scales[8 + sub % 4]) >> (2 * (sub / 4))) & 3;
+    const int quant = (std::to_integer<int>(low_bits[32 * (run / 4) + i % 32]) >> (2 * (run % 4))) & 3;
+    const int offset = bit_of(block[i % 32], run) == 1 ? 0 : 4;
+    out[i] = scale * static_cast<float>((four | (two << 4)) - 32) * static_cast<float>(quant - offset);
+  }
+}
+
+// Four-bit blocks of 32 whose nibbles, ordered as in Q4_0, choose from a table.
+void expand_table_32(const std::byte* nibbles, const std::array<float, 16>& table, float scale, float* out) {
+  for (std::size_t j = 0; j < 16; ++j) {
+    out[j] = scale * table[static_cast<std::size_t>(low_nibble(nibbles[j]))];
+    out[j + 16] = scale * table[static_cast<std::size_t>(high_nibble(nibbles[j]))];
+  }
+}
+constexpr std::array<float, 16> kIq4Values = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr std::array<float, 16> kFp4Values = {0, 1,  2,  3,  4,  6,  8,  12,  // e2m1, doubled
+                                              0, -1, -2, -3, -4, -6, -8, -12};
+
+// 2^(exponent - 128): the scale of MXFP4, halved because its table is doubled.
+float half_of_e8m0(std::byte exponent) {
+  const auto e = std::to_integer<std::uint32_t>(exponent);
+  return std::bit_cast<float>(e < 2 ? 0x00200000U << e : (e - 1) << 23);
+}
+
 void expand_block(ParamType type, const std::byte* block, float* out) {
   switch (type) {
     case ParamType::f32:
@@ -150,6 +203,14 @@ void expand_block(ParamType type, const std::byte* block, float* out) {
       return expand_k_45(block, block + 16, block + 48, out);
     case ParamType::q6_k:
       return block_q6_k(block, out);
+    case ParamType::q2_k:
+      return block_q2_k(block, out);
+    case ParamType::q3_k:
+      return block_q3_k(block, out);
+    case ParamType::iq4_nl:
+      return expand_table_32(block + 2, kIq4Values, load_half(block), out);
+    case ParamType::mxfp4:
+      return expand_table_32(block + 1, kFp4Values, half_of_e8m0(block[0]), out);
   }
 }
 
@@ -163,6 +224,10 @@ std::size_t block_values(ParamType type) {
 }
 std::size_t block_bytes(ParamType type) {
   return facts(type).bytes;
+}
+
+bool runs_on_cuda(ParamType type) {
+  return type < ParamType::q2_k;
 }
 
 std::size_t row_bytes(ParamType type, std::size_t cols) {

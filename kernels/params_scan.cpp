@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint32_t kHalfExponent = 0x7c00;
 constexpr std::uint32_t kBfloatExponent = 0x7f80;
 constexpr std::uint32_t kFloatExponent = 0x7f800000;
+constexpr std::uint8_t kLargestMxfp4Exponent = 252;  // 12 times 2^(252 - 128) is finite, 12 times the next is not
 
 /// Where the fp16 fields of a quantised block lie; `count` is 1 or 2, neighbours.
 struct HalfFields {
@@ -25,6 +26,10 @@ HalfFields half_fields(ParamType type) {
       return {0, 2};
     case ParamType::q6_k:
       return {208, 1};
+    case ParamType::q2_k:
+      return {80, 2};
+    case ParamType::q3_k:
+      return {108, 1};
     default:
       return {0, 1};
   }
@@ -43,6 +48,14 @@ bool any_non_finite(const std::byte* p, std::size_t n, std::size_t stride, std::
   return found;
 }
 
+bool mxfp4_is_finite(const std::byte* row, std::size_t blocks) {
+  bool finite = true;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    finite &= std::to_integer<std::uint8_t>(row[b * block_bytes(ParamType::mxfp4)]) <= kLargestMxfp4Exponent;
+  }
+  return finite;
+}
+
 bool row_is_finite(ParamType type, const std::byte* row, std::size_t cols) {
   switch (type) {
     case ParamType::f32:
@@ -51,6 +64,8 @@ bool row_is_finite(ParamType type, const std::byte* row, std::size_t cols) {
       return !any_non_finite<std::uint16_t>(row, cols, sizeof(std::uint16_t), kHalfExponent);
     case ParamType::bf16:
       return !any_non_finite<std::uint16_t>(row, cols, sizeof(std::uint16_t), kBfloatExponent);
+    case ParamType::mxfp4:
+      return mxfp4_is_finite(row, cols / block_values(type));
     default:
       break;
   }

@@ -36,11 +36,11 @@ class RowTasks {
 
 // out points at the first row of the range.
 void multiply(const ParamMatrix& w, const Activations& x, RowRange range, float* out, std::size_t out_stride,
-              std::vector<float>& tile) {
+              std::vector<float>& sums) {
   if (x.n_positions == 1) {
     gemv(w, {x.data, w.cols}, range.first, {out, range.count});
   } else {
-    matmul(w, x, range.first, range.count, out, out_stride, tile);
+    matmul(w, x, range.first, range.count, out, out_stride, sums);
   }
 }
 
@@ -60,7 +60,7 @@ void Projector::project(std::span<const Projection> projections, const Activatio
     }
     const RowRange range = RowTasks(*each->w, x.n_positions).range(task);
     float* out = each->out + range.first;
-    multiply(*each->w, x, range, out, each->out_stride, scratch_[worker].tile);
+    multiply(*each->w, x, range, out, each->out_stride, scratch_[worker].sums);
     if (each->bias.empty()) return;
     for (std::size_t p = 0; p < x.n_positions; ++p) {
       add({out + p * each->out_stride, range.count}, each->bias.subspan(range.first, range.count));
@@ -76,8 +76,8 @@ void Projector::project_swiglu(const ParamMatrix& gate, const ParamMatrix& up, c
     const RowRange range = tasks.range(task);
     Scratch& scratch = scratch_[worker];
     scratch.up.resize(x.n_positions * range.count);
-    multiply(gate, x, range, out + range.first, out_stride, scratch.tile);
-    multiply(up, x, range, scratch.up.data(), range.count, scratch.tile);
+    multiply(gate, x, range, out + range.first, out_stride, scratch.sums);
+    multiply(up, x, range, scratch.up.data(), range.count, scratch.sums);
     for (std::size_t p = 0; p < x.n_positions; ++p) {
       swiglu({out + p * out_stride + range.first, range.count}, {scratch.up.data() + p * range.count, range.count});
     }

@@ -36,7 +36,7 @@ class Projector {
 
  private:
   struct Scratch {
-    std::vector<float> tile;  // expanded rows
+    std::vector<float> sums;  // of matmul
     std::vector<float> up;
   };
 

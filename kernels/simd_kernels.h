@@ -7,20 +7,20 @@
 
 namespace kvwave::kernels {
 
-constexpr std::size_t kParamTypeCount = 11;  // of ParamType
+constexpr std::size_t kFormatCount = 15;     // of ParamType
 constexpr std::size_t kKvTypeCount = 2;      // of KvType
 constexpr std::size_t kKvPage = 64;          // positions of one page of the KV cache
+constexpr std::size_t kMatmulScratch = 128;  // eight sums of the widest vector
 
 struct SimdKernels {
   /// out[r] = row r . x for n_rows rows of n_values values that lie stride bytes apart.
   using Gemv = void (*)(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
                         std::size_t n_values, float* out);
-  /// Expands one row to fp32.
-  using Expand = void (*)(const std::uint8_t* row, std::size_t n_values, float* out);
-  /// out[p * out_stride + r] = w[r] . x[p] for fp32 rows; adds in the order of Gemv.
-  using Multiply = void (*)(const float* w, std::size_t w_stride, std::size_t n_rows, const float* x,
-                            std::size_t x_stride, std::size_t n_positions, std::size_t n_values, float* out,
-                            std::size_t out_stride);
+  /// out[p * out_stride + r] = row r . x[p] for n_rows rows and n_positions positions; adds in the order of Gemv.
+  /// `scratch` holds kMatmulScratch floats for each position.
+  using Matmul = void (*)(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
+                          std::size_t x_stride, std::size_t n_positions, std::size_t n_values, float* out,
+                          std::size_t out_stride, float* scratch);
   /// scores[h * stride + i] = scale * q[h] . key i, for the first n keys of a page [d][kKvPage]; may write the scores
   /// of the whole page. q is [n_heads, d].
   using Score = void (*)(const std::uint8_t* keys, const float* q, std::size_t n_heads, std::size_t d, std::size_t n,
@@ -35,9 +35,8 @@ struct SimdKernels {
   /// gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
   using Swiglu = void (*)(float* gate, const float* up, std::size_t n);
 
-  Gemv gemv[kParamTypeCount];  // by ParamType
-  Expand expand[kParamTypeCount];
-  Multiply multiply;
+  Gemv gemv[kFormatCount];  // by ParamType
+  Matmul matmul[kFormatCount];
   Score score[kKvTypeCount];  // by KvType
   Accumulate accumulate[kKvTypeCount];
   Softmax softmax;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention_body.h"
+#include "kernels/gemm_body.h"
 #include "kernels/gemv_body.h"
 #include "kernels/simd_kernels.h"
 
@@ -10,10 +11,11 @@ namespace {  // NOLINT(google-build-namespaces): one copy per instruction set
 constexpr kvwave::kernels::SimdKernels kTable = {
     // In the order of ParamType.
     {gemv<F32Format>, gemv<F16Format>, gemv<Bf16Format>, gemv<Q40Format>, gemv<Q41Format>, gemv<Q50Format>,
-     gemv<Q51Format>, gemv<Q80Format>, gemv<Q4KFormat>, gemv<Q5KFormat>, gemv<Q6KFormat>},
-    {expand<F32Format>, expand<F16Format>, expand<Bf16Format>, expand<Q40Format>, expand<Q41Format>, expand<Q50Format>,
-     expand<Q51Format>, expand<Q80Format>, expand<Q4KFormat>, expand<Q5KFormat>, expand<Q6KFormat>},
-    multiply,
+     gemv<Q51Format>, gemv<Q80Format>, gemv<Q4KFormat>, gemv<Q5KFormat>, gemv<Q6KFormat>, gemv<Q2KFormat>,
+     gemv<Q3KFormat>, gemv<Iq4NlFormat>, gemv<Mxfp4Format>},
+    {matmul<F32Format>, matmul<F16Format>, matmul<Bf16Format>, matmul<Q40Format>, matmul<Q41Format>, matmul<Q50Format>,
+     matmul<Q51Format>, matmul<Q80Format>, matmul<Q4KFormat>, matmul<Q5KFormat>, matmul<Q6KFormat>, matmul<Q2KFormat>,
+     matmul<Q3KFormat>, matmul<Iq4NlFormat>, matmul<Mxfp4Format>},
     // In the order of KvType.
     {score<F16Values>, score<F32Values>},
     {accumulate<F16Values>, accumulate<F32Values>},

@@ -121,6 +121,21 @@ class NibbleTable {
   F scale_, shift_;
 };
 
+class ValueTable {
+ public:
+  explicit ValueTable(const float* values) : first_(load(values)), second_(load(values + 8)) {}
+  F low(I bytes) const { return at(bytes); }
+  F high(I bytes) const { return at(high_nibbles(bytes)); }
+
+ private:
+  // The three low bits choose within a half, the fourth chooses the half.
+  F at(I index) const {
+    const F half = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(first_, index), _mm256_permutevar8x32_ps(second_, index), half);
+  }
+  F first_, second_;
+};
+
 struct HalfPair {
   F a, b;
 };
@@ -128,8 +143,7 @@ inline HalfPair broadcast_half_pair(const std::uint8_t* p) {
   std::int32_t bits;
   __builtin_memcpy(&bits, p, 4);
   const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(bits));
-  return {_mm256_broadcastss_ps(both),
-          _mm256_permutevar8x32_ps(_mm256_castps128_ps256(both), _mm256_set1_epi32(1))};
+  return {_mm256_broadcastss_ps(both), _mm256_permutevar8x32_ps(_mm256_castps128_ps256(both), _mm256_set1_epi32(1))};
 }
 inline F broadcast_half(const std::uint8_t* p) {
   std::uint16_t bits;

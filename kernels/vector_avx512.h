@@ -128,6 +128,17 @@ class NibbleTable {
   F table_;
 };
 
+// Any sixteen values, looked up by the low or the high four bits of the byte in each lane.
+class ValueTable {
+ public:
+  explicit ValueTable(const float* values) : table_(load(values)) {}
+  F low(I bytes) const { return _mm512_permutexvar_ps(bytes, table_); }
+  F high(I bytes) const { return _mm512_permutexvar_ps(high_nibbles(bytes), table_); }
+
+ private:
+  F table_;
+};
+
 struct HalfPair {
   F a, b;
 };

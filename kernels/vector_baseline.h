@@ -137,6 +137,21 @@ class NibbleTable {
   F scale_, shift_;
 };
 
+class ValueTable {
+ public:
+  explicit ValueTable(const float* values) : values_(values) {}  // must outlive the table
+  F low(I bytes) const { return at(low_nibbles(bytes)); }
+  F high(I bytes) const { return at(high_nibbles(bytes)); }
+
+ private:
+  F at(I index) const {
+    alignas(16) std::int32_t i[4];
+    _mm_store_si128(reinterpret_cast<I*>(i), index);
+    return _mm_setr_ps(values_[i[0]], values_[i[1]], values_[i[2]], values_[i[3]]);
+  }
+  const float* values_;
+};
+
 struct HalfPair {
   F a, b;
 };

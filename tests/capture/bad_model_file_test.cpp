@@ -158,8 +158,24 @@ TEST(BadModelFile, rows_that_are_no_whole_blocks) {
 
 TEST(BadModelFile, types_that_kvwave_does_not_know) {
   GgufBuilder b = small();
-  b.tensor("blk.0.attn_q.weight").type = 10;
-  expect_build_error<UnsupportedModel>(b, "tensor 'blk.0.attn_q.weight' has type Q2_K (10); known types are F32, F16");
+  b.tensor("blk.0.attn_q.weight").type = 16;
+  expect_build_error<UnsupportedModel>(b,
+                                       "tensor 'blk.0.attn_q.weight' has type IQ2_XXS (16); known types are F32, F16");
+  for (const auto& [type, name] : {std::pair{17U, "IQ2_XS"},
+                                   {18U, "IQ3_XXS"},
+                                   {19U, "IQ1_S"},
+                                   {21U, "IQ3_S"},
+                                   {22U, "IQ2_S"},
+                                   {23U, "IQ4_XS"},
+                                   {29U, "IQ1_M"},
+                                   {34U, "TQ1_0"},
+                                   {35U, "TQ2_0"},
+                                   {40U, "NVFP4"},
+                                   {41U, "Q1_0"},
+                                   {28U, "F64"}}) {
+    b.tensor("blk.0.attn_q.weight").type = type;
+    expect_build_error<UnsupportedModel>(b, std::string("has type ") + name);
+  }
   b.tensor("blk.0.attn_q.weight").type = 999;
   expect_build_error<UnsupportedModel>(b, "has type 999");
 }

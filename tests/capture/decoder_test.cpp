@@ -96,7 +96,8 @@ void expect_agrees_with_reference(const Model& model, CacheType cache, double lo
 TEST(Decoder, agrees_with_an_fp64_forward_pass_for_every_parameter_type) {
   for (const ParamType type :
        {ParamType::f32, ParamType::f16, ParamType::bf16, ParamType::q4_0, ParamType::q4_1, ParamType::q5_0,
-        ParamType::q5_1, ParamType::q8_0, ParamType::q4_k, ParamType::q5_k, ParamType::q6_k}) {
+        ParamType::q5_1, ParamType::q8_0, ParamType::q4_k, ParamType::q5_k, ParamType::q6_k, ParamType::q2_k,
+        ParamType::q3_k, ParamType::iq4_nl, ParamType::mxfp4}) {
     SCOPED_TRACE(kernels::to_string(type));
     TinyLlama options{.n_layers = 1, .hidden = 256, .ffn = 256, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 64};
     options.matrix_type = type;

@@ -16,6 +16,7 @@
 namespace kvwave::capture::testing {
 
 struct TinyLlama {
+  std::string architecture = "llama";  ///< of the keys
   std::uint32_t n_layers = 2, hidden = 64, ffn = 96;
   std::uint32_t n_q_heads = 4, n_kv_heads = 2, head_dim = 16;
   std::uint32_t context_length = 512;
@@ -28,7 +29,7 @@ struct TinyLlama {
 
 /// The file's number of a type.
 inline std::uint32_t gguf_type_number(kernels::ParamType type) {
-  constexpr std::uint32_t kNumbers[] = {0, 1, 30, 2, 3, 6, 7, 8, 12, 13, 14};
+  constexpr std::uint32_t kNumbers[] = {0, 1, 30, 2, 3, 6, 7, 8, 12, 13, 14, 10, 11, 20, 39};
   return kNumbers[static_cast<std::size_t>(type)];
 }
 
@@ -68,6 +69,14 @@ inline std::string random_params(kernels::ParamType type, std::uint64_t rows, st
         return half(spread / 360.0F) + half(15.5F * spread / 360.0F) + noise(172);
       case ParamType::q6_k:
         return noise(208) + half(spread / 1370.0F);
+      case ParamType::q2_k:
+        return noise(80) + half(spread / 11.5F) + half(1.5F * spread / 11.5F);
+      case ParamType::q3_k:
+        return noise(108) + half(spread / 44.0F);
+      case ParamType::iq4_nl:
+        return half(spread / 69.0F) + noise(16);
+      case ParamType::mxfp4:
+        return std::string(1, static_cast<char>(128 + std::lround(std::log2(spread / 5.8F)))) + noise(16);
     }
     return {};
   };
@@ -115,20 +124,21 @@ inline TinyVocab tiny_vocab() {
 inline GgufBuilder describe_tiny_llama(const TinyLlama& o, const TinyVocab& vocab) {
   const auto n_vocab = static_cast<std::uint32_t>(vocab.pieces.size());
   GgufBuilder b;
-  b.set_string("general.architecture", "llama");
+  const auto key = [&o](const char* name) { return o.architecture + "." + name; };
+  b.set_string("general.architecture", o.architecture);
   b.set_string("general.name", "tiny");
-  b.set_u32("llama.block_count", o.n_layers);
-  b.set_u32("llama.context_length", o.context_length);
-  b.set_u32("llama.embedding_length", o.hidden);
-  b.set_u32("llama.feed_forward_length", o.ffn);
-  b.set_u32("llama.attention.head_count", o.n_q_heads);
-  b.set_u32("llama.attention.head_count_kv", o.n_kv_heads);
-  b.set_u32("llama.attention.key_length", o.head_dim);
-  b.set_u32("llama.attention.value_length", o.head_dim);
-  b.set_u32("llama.rope.dimension_count", o.head_dim);
-  b.set_f32("llama.rope.freq_base", 10000.0F);
-  b.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
-  b.set_u32("llama.vocab_size", n_vocab);
+  b.set_u32(key("block_count"), o.n_layers);
+  b.set_u32(key("context_length"), o.context_length);
+  b.set_u32(key("embedding_length"), o.hidden);
+  b.set_u32(key("feed_forward_length"), o.ffn);
+  b.set_u32(key("attention.head_count"), o.n_q_heads);
+  b.set_u32(key("attention.head_count_kv"), o.n_kv_heads);
+  b.set_u32(key("attention.key_length"), o.head_dim);
+  b.set_u32(key("attention.value_length"), o.head_dim);
+  b.set_u32(key("rope.dimension_count"), o.head_dim);
+  b.set_f32(key("rope.freq_base"), 10000.0F);
+  b.set_f32(key("attention.layer_norm_rms_epsilon"), 1e-5F);
+  b.set_u32(key("vocab_size"), n_vocab);
   b.set_string("tokenizer.ggml.model", "gpt2");
   b.set_string("tokenizer.ggml.pre", o.pre);
   b.set_strings("tokenizer.ggml.tokens", vocab.pieces);

@@ -14,20 +14,38 @@
 namespace kvwave::capture {
 namespace {
 
+// Rows of 256, which every type's blocks divide.
+TinyLlama one_wide_layer(kernels::ParamType type) {
+  TinyLlama shape{.n_layers = 1, .hidden = 256, .ffn = 256, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 64};
+  shape.matrix_type = type;
+  shape.embedding_type = type;
+  return shape;
+}
+
 TEST_F(CudaSequenceTest, every_parameter_type_gives_the_logits_of_the_cpu) {
-  for (int type = 0; type <= static_cast<int>(kernels::ParamType::q6_k); ++type) {
-    TinyLlama shape;
-    shape.hidden = 256;
-    shape.ffn = 256;
-    shape.n_q_heads = 4;
-    shape.n_kv_heads = 2;
-    shape.head_dim = 64;
-    shape.n_layers = 1;
-    shape.matrix_type = static_cast<kernels::ParamType>(type);
-    shape.embedding_type = shape.matrix_type;
+  for (int type = 0; type < static_cast<int>(kernels::kParamTypeCount); ++type) {
+    if (!kernels::runs_on_cuda(static_cast<kernels::ParamType>(type))) continue;
+    TinyLlama shape = one_wide_layer(static_cast<kernels::ParamType>(type));
     shape.tied_output = type % 2 == 0;
     write_model(shape);
     expect_equal_logits({{5, 9, 200}, {17}}, std::string(to_string(shape.matrix_type)));
+  }
+}
+
+TEST_F(CudaSequenceTest, types_that_only_the_cpu_reads_are_refused_by_name_before_anything_is_written) {
+  for (const auto& [type, name] : {std::pair{kernels::ParamType::q2_k, "Q2_K"},
+                                   {kernels::ParamType::q3_k, "Q3_K"},
+                                   {kernels::ParamType::iq4_nl, "IQ4_NL"},
+                                   {kernels::ParamType::mxfp4, "MXFP4"}}) {
+    write_model(one_wide_layer(type));
+    kernels::ThreadPool pool(1);
+    try {
+      make_sequence_decoder(*model_, CacheType::f16, pool, kDevice);
+      FAIL() << name << " was accepted";
+    } catch (const UnsupportedModel& error) {
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("--device cpu"), std::string::npos) << error.what();
+    }
   }
 }
 

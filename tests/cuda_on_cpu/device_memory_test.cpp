@@ -43,6 +43,16 @@ TEST_F(DeviceMemoryTest, is_predicted_for_quantised_parameters_and_an_untied_out
   expect_prediction(CacheType::f16);
 }
 
+TEST_F(DeviceMemoryTest, is_not_predicted_for_parameters_that_only_the_cpu_reads) {
+  TinyLlama shape;
+  shape.hidden = 256;
+  shape.ffn = 256;
+  shape.matrix_type = kernels::ParamType::iq4_nl;
+  write_model(shape);
+  const DeviceMemory predicted = predict_device_memory(*model_, CacheType::f16, 64);
+  EXPECT_NE(predicted.why_unknown.find("IQ4_NL"), std::string::npos) << predicted.why_unknown;
+}
+
 TEST_F(DeviceMemoryTest, grows_with_the_positions_by_the_cache_alone_but_for_rows) {
   TinyLlama shape;
   shape.context_length = 1 << 16;

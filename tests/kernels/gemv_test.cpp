@@ -19,9 +19,10 @@ namespace {
 using testing::ScopedSimdPath;
 using testing::supported_paths;
 
-constexpr ParamType kAllTypes[] = {ParamType::f32,  ParamType::f16,  ParamType::bf16, ParamType::q4_0,
-                                   ParamType::q4_1, ParamType::q5_0, ParamType::q5_1, ParamType::q8_0,
-                                   ParamType::q4_k, ParamType::q5_k, ParamType::q6_k};
+constexpr ParamType kAllTypes[] = {ParamType::f32,  ParamType::f16,    ParamType::bf16, ParamType::q4_0,
+                                   ParamType::q4_1, ParamType::q5_0,   ParamType::q5_1, ParamType::q8_0,
+                                   ParamType::q4_k, ParamType::q5_k,   ParamType::q6_k, ParamType::q2_k,
+                                   ParamType::q3_k, ParamType::iq4_nl, ParamType::mxfp4};
 
 // Column counts that fit the type's blocks; types without blocks also get lengths that no register divides.
 std::vector<std::uint32_t> column_counts(ParamType type) {

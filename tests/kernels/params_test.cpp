@@ -2,6 +2,7 @@
 // that are no numbers.
 #include "kernels/params.h"
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -14,9 +15,9 @@
 namespace kvwave::kernels {
 namespace {
 
-constexpr ParamType kAll[] = {ParamType::f32,  ParamType::f16,  ParamType::bf16, ParamType::q4_0,
-                              ParamType::q4_1, ParamType::q5_0, ParamType::q5_1, ParamType::q8_0,
-                              ParamType::q4_k, ParamType::q5_k, ParamType::q6_k};
+constexpr ParamType kAll[] = {ParamType::f32,  ParamType::f16,  ParamType::bf16, ParamType::q4_0,   ParamType::q4_1,
+                              ParamType::q5_0, ParamType::q5_1, ParamType::q8_0, ParamType::q4_k,   ParamType::q5_k,
+                              ParamType::q6_k, ParamType::q2_k, ParamType::q3_k, ParamType::iq4_nl, ParamType::mxfp4};
 
 ParamType type_of(const std::string& name) {
   for (const ParamType type : kAll) {
@@ -80,6 +81,10 @@ std::vector<std::size_t> scale_fields(ParamType type) {
       return {0, 2};
     case ParamType::q6_k:
       return {208};
+    case ParamType::q2_k:
+      return {80, 82};
+    case ParamType::q3_k:
+      return {108};
     case ParamType::f32:
       return {2};  // the upper half of the float
     default:
@@ -89,6 +94,7 @@ std::vector<std::size_t> scale_fields(ParamType type) {
 
 TEST(Params, a_scale_that_is_no_number_is_found_in_any_block) {
   for (const ParamType type : kAll) {
+    if (type == ParamType::mxfp4) continue;  // one byte, below
     const auto cols = static_cast<std::uint32_t>(3 * block_values(type));
     for (std::size_t block = 0; block < 6; ++block) {
       for (const std::size_t field : scale_fields(type)) {
@@ -107,6 +113,18 @@ TEST(Params, a_scale_that_is_no_number_is_found_in_any_block) {
         EXPECT_EQ(first_non_finite_row(matrix), block / 3) << to_string(type) << " block " << block;
       }
     }
+  }
+}
+
+TEST(Params, an_mxfp4_scale_that_is_nan_or_may_overflow_is_found) {
+  for (const unsigned exponent : {0U, 127U, 252U, 253U, 254U, 255U}) {
+    std::vector<std::byte> bytes(6 * block_bytes(ParamType::mxfp4), std::byte{0x77});  // quants of the largest value
+    bytes[4 * block_bytes(ParamType::mxfp4)] = static_cast<std::byte>(exponent);
+    const auto row = first_non_finite_row({bytes.data(), ParamType::mxfp4, 2, 96});
+    EXPECT_EQ(row.has_value(), exponent > 252) << exponent;
+    std::vector<float> values(96);
+    dequantise_row(ParamType::mxfp4, bytes.data() + 3 * block_bytes(ParamType::mxfp4), values);
+    EXPECT_EQ(std::isfinite(values[32]), exponent <= 252) << exponent;
   }
 }
 
