@@ -1,4 +1,5 @@
 // `kvwave capture`: checks everything that can be checked before the model is loaded, then decodes prompt by prompt.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "capture/available_memory.h"
 #include "capture/capture_jobs.h"
 #include "capture/capture_options.h"
 #include "capture/capture_report.h"
@@ -14,6 +16,7 @@
 #include "capture/dataset_run.h"
 #include "capture/disk_check.h"
 #include "capture/error.h"
+#include "capture/host_memory.h"
 #include "capture/prompt_text.h"
 #include "capture/session.h"
 #include "capture/trace_description.h"
@@ -43,6 +46,7 @@ class Capture {
     identity_.device = session_.decoder().device_name();
     identity_.attention_kernel = session_.decoder().attention_kernel();
     for (CaptureJob& job : jobs_) tokenise(job);
+    if (!device.is_cuda()) check_memory();
     if (options_.no_record) return;
     identity_.model_sha256 = model_.sha256();
     identity_.tokenizer_sha256 = model_.tokenizer_sha256();
@@ -81,6 +85,15 @@ class Capture {
  private:
   void status(const std::string& line) const {
     if (!options_.quiet) fmt::print(stderr, "{}\n", line);
+  }
+
+  void check_memory() const {
+    std::uint32_t longest = 0;
+    for (const CaptureJob& job : jobs_) longest = std::max(longest, job.plan.positions());
+    const HostMemory memory =
+        predict_host_memory(model_, options_.decode.cache_type, longest, pool_.size(), !options_.no_record);
+    const std::string warning = check_host_memory(memory, model_.is_copy(), available_memory());
+    if (!warning.empty()) status(warning);
   }
 
   std::string runs_on() const {

@@ -79,6 +79,11 @@ class ContextTooLong : public Error {
  public:
   using Error::Error;
 };
+/// What a run takes beside the parameters does not fit the memory that is there; says both numbers and what lowers it.
+class NotEnoughMemory : public Error {
+ public:
+  using Error::Error;
+};
 /// Decoding met a non-finite logit; names the position and, where known, the layer.
 class NumericFailure : public Error {
  public:

@@ -42,9 +42,11 @@ ModelSource read_model_folder(const std::filesystem::path& folder, FileMemory me
                      .tokenizer = {},
                      .tensors = std::move(parameters.tensors),
                      .parameter_files = {},
+                     .is_copy = true,
                      .owners = {}};
   for (const auto& file : parameters.files) {
     source.parameter_files.push_back(file->file_bytes());
+    source.is_copy &= file->is_copy();
     source.owners.push_back(file);
   }
   source.config.name = folder_name(folder);

@@ -50,6 +50,7 @@ class GgufFile {
   const std::filesystem::path& path() const { return path_; }
   std::uint32_t version() const { return version_; }
   std::span<const std::byte> file_bytes() const { return file_.bytes(); }
+  bool is_copy() const { return file_.is_copy(); }
   std::span<const GgufTensor> tensors() const { return tensors_; }
   const GgufTensor* find_tensor(std::string_view name) const;  ///< nullptr when absent
   const GgufValue* find(std::string_view key) const;           ///< nullptr when absent

@@ -1,6 +1,9 @@
 // GGUF files, whole or split, as one model.
+#include <charconv>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -32,14 +35,18 @@ std::uint64_t part_count(const GgufFile& file) {
   return count;
 }
 
+std::string part_ending(std::uint64_t number, std::uint64_t count) {
+  return fmt::format("-{:05}-of-{:05}.gguf", number, count);
+}
+
 std::filesystem::path part_path(const std::filesystem::path& first, std::uint64_t number, std::uint64_t count) {
-  const auto ending = [count](std::uint64_t n) { return fmt::format("-{:05}-of-{:05}.gguf", n, count); };
+  const std::string ending = part_ending(1, count);
   const std::string name = first.filename().string();
-  if (!name.ends_with(ending(1))) {
+  if (!name.ends_with(ending)) {
     throw BadModelFile(fmt::format("{}: the first of {} files of a split model, whose name should end in {}",
-                                   first.string(), count, ending(1)));
+                                   first.string(), count, ending));
   }
-  return first.parent_path() / (name.substr(0, name.size() - ending(1).size()) + ending(number));
+  return first.parent_path() / (name.substr(0, name.size() - ending.size()) + part_ending(number, count));
 }
 
 std::shared_ptr<const GgufFile> open_part(const std::filesystem::path& path, std::uint64_t index, std::uint64_t count,
@@ -64,6 +71,7 @@ void add_parts(const GgufFile& first, FileMemory memory, ModelSource& source) {
     const auto part = open_part(part_path(first.path(), i + 1, count), i, count, memory);
     add_tensors(*part, source.tensors);
     source.parameter_files.push_back(part->file_bytes());
+    source.is_copy &= part->is_copy();
     source.owners.push_back(part);
   }
   const std::uint64_t expected = first.unsigned_integer("split.tensors.count").value_or(source.tensors.all().size());
@@ -71,6 +79,24 @@ void add_parts(const GgufFile& first, FileMemory memory, ModelSource& source) {
     throw MissingTensor(fmt::format("{}: split.tensors.count is {}, but its {} files hold {} tensors",
                                     first.path().string(), expected, count, source.tensors.all().size()));
   }
+}
+
+// The bytes of all files, as the first one's name counts them; 0 where it is the only one.
+std::uint64_t bytes_of_parts(const std::filesystem::path& first) {
+  constexpr std::string_view kFirst = "-00001-of-", kLast = ".gguf";
+  const std::string name = first.filename().string();
+  const std::size_t at = name.rfind(kFirst);
+  std::uint64_t count = 0, bytes = 0;
+  if (at == std::string::npos || !name.ends_with(kLast)) return 0;
+  const char* digits = name.data() + at + kFirst.size();
+  if (std::from_chars(digits, name.data() + name.size() - kLast.size(), count).ec != std::errc()) return 0;
+  if (count > kMostParts || !name.ends_with(part_ending(1, count))) return 0;
+  for (std::uint64_t i = 1; i <= count; ++i) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(part_path(first, i, count), error);
+    bytes += error ? 0 : size;
+  }
+  return bytes;
 }
 
 // Only the first of several files says what the model is.
@@ -84,6 +110,7 @@ void require_first_part(const GgufFile& file) {
 }  // namespace
 
 ModelSource read_gguf_model(const std::filesystem::path& path, FileMemory memory) {
+  memory = affordable(memory, bytes_of_parts(path));
   const auto file = std::make_shared<const GgufFile>(path, memory);
   const std::string name = path.string();
   require_first_part(*file);
@@ -96,6 +123,7 @@ ModelSource read_gguf_model(const std::filesystem::path& path, FileMemory memory
                      .tokenizer = {},
                      .tensors = TensorDirectory(name, ShapeOrder::innermost_first),
                      .parameter_files = {file->file_bytes()},
+                     .is_copy = file->is_copy(),
                      .owners = {file}};
   add_tensors(*file, source.tensors);
   if (part_count(*file) > 1) add_parts(*file, memory, source);

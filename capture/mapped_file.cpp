@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "capture/available_memory.h"
 #include "capture/error.h"
 
 namespace kvwave::capture {
@@ -35,18 +35,11 @@ class Descriptor {
   throw BadModelFile(fmt::format("cannot open {} {}: {}", what, path.string(), std::strerror(error)));
 }
 
-// What the kernel thinks can be used without swapping; 0 where it does not say.
-std::size_t available_memory() {
-  std::ifstream facts("/proc/meminfo");
-  std::string word;
-  while (facts >> word) {
-    std::size_t kilobytes = 0;
-    if (word == "MemAvailable:" && facts >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
-
 }  // namespace
+
+FileMemory affordable(FileMemory wanted, std::uint64_t bytes) {
+  return wanted == FileMemory::copied && bytes <= available_memory() / 2 ? FileMemory::copied : FileMemory::mapped;
+}
 
 MappedFile::MappedFile(const std::filesystem::path& path, FileMemory memory, const char* what) {
   // O_NONBLOCK: opening a named pipe must not wait for its writer.
@@ -69,7 +62,7 @@ MappedFile::MappedFile(const std::filesystem::path& path, FileMemory memory, con
 
 bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::path& path, const char* what) {
   constexpr std::size_t kLargePage = std::size_t{2} << 20;
-  if (available_memory() / 2 < size) return false;
+  if (affordable(FileMemory::copied, size) == FileMemory::mapped) return false;
   const std::size_t region_size = size + kLargePage;  // room to start at a large page
   void* region = ::mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED) return false;
@@ -90,6 +83,7 @@ bool MappedFile::copy(int descriptor, std::size_t size, const std::filesystem::p
     done += static_cast<std::size_t>(n);
   }
   ::mprotect(region, region_size, PROT_READ);
+  is_copy_ = true;
   data_ = static_cast<const std::byte*>(start);
   size_ = size;
   return true;

@@ -2,15 +2,20 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
 namespace kvwave::capture {
 
 /// mapped: the pages of the file itself, read when touched. copied: read at once into memory of its own in large pages,
-/// which streams a quarter faster (the CPU translates 512 times fewer addresses); where less than twice the file's size
-/// is free, mapped all the same.
+/// which streams a quarter faster (the CPU translates 512 times fewer addresses); where that is not affordable(),
+/// mapped all the same.
 enum class FileMemory { mapped, copied };
+
+/// `wanted`, or mapped where copies of all files of a model, `bytes` together, would take more than half of the memory
+/// that is available.
+FileMemory affordable(FileMemory wanted, std::uint64_t bytes);
 
 class MappedFile {
  public:
@@ -24,6 +29,7 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  bool is_copy() const { return is_copy_; }  ///< else mapped
 
  private:
   // Whether there is memory for a copy, and then the copy.
@@ -33,6 +39,7 @@ class MappedFile {
   std::size_t size_ = 0;
   void* region_ = nullptr;  // what is to be unmapped: data_ lies in it
   std::size_t region_size_ = 0;
+  bool is_copy_ = false;
 };
 
 }  // namespace kvwave::capture

@@ -78,6 +78,14 @@ std::string_view Model::format() const {
 std::uint64_t Model::param_bytes() const {
   return impl_->source.tensors.total_bytes();
 }
+std::uint64_t Model::file_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const std::span<const std::byte> file : impl_->source.parameter_files) bytes += file.size();
+  return bytes;
+}
+bool Model::is_copy() const {
+  return impl_->source.is_copy;
+}
 std::map<std::string, std::uint64_t> Model::tensors_by_type() const {
   return impl_->source.tensors.count_by_type();
 }

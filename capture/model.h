@@ -80,6 +80,8 @@ class Model {
   std::span<const float> output_norm() const;                    ///< [hidden]
   std::string_view format() const;                               ///< "gguf" or "safetensors"
   std::uint64_t param_bytes() const;                             ///< bytes of all tensors in the files
+  std::uint64_t file_bytes() const;                              ///< bytes of the files that hold them
+  bool is_copy() const;                                          ///< FileMemory::copied was asked for and affordable
   std::map<std::string, std::uint64_t> tensors_by_type() const;  ///< e.g. {"F32": 61, "Q4_1": 210}
   /// Of the parameter file; of several, of their SHA-256 texts one after the other. Computed at the first call.
   std::string sha256() const;

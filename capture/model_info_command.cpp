@@ -3,16 +3,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "capture/available_memory.h"
 #include "capture/chat_template.h"
 #include "capture/commands.h"
 #include "capture/device_memory.h"
 #include "capture/error.h"
+#include "capture/host_memory.h"
 #include "capture/model.h"
 #include "capture/printable.h"
 #include "capture/tokenizer.h"
@@ -34,6 +37,8 @@ struct Facts {
   std::uint64_t kv_bytes_f16 = 0, kv_bytes_f32 = 0;  ///< of the KV cache, per token
   std::uint32_t positions = 0;                       ///< length of the trace that is estimated
   traces::LevelBytes trace_bytes;                    ///< of the whole trace
+  HostMemory host;                                   ///< recording it on the CPU
+  std::uint64_t available = 0;                       ///< memory that can be taken now; 0 = not known
   DeviceMemory device_f16, device_f32;               ///< decoding it on a CUDA device, by --qkv-dtype
   std::vector<std::int32_t> end_ids;
   std::string tokenizer_problem;         ///< why it cannot be used; empty when it can
@@ -52,6 +57,8 @@ Facts gather(const Model& model, std::uint32_t positions, bool quick) {
   info.shape = {c.n_layers, c.n_q_heads, c.n_kv_heads, c.head_dim};
   info.vocab_size = c.vocab_size;
   facts.trace_bytes = traces::estimate_bytes(info, positions);
+  facts.host = predict_host_memory(model, CacheType::f16, positions, std::thread::hardware_concurrency(), true);
+  facts.available = available_memory();
   facts.device_f16 = predict_device_memory(model, CacheType::f16, positions);
   facts.device_f32 = predict_device_memory(model, CacheType::f32, positions);
   try {
@@ -85,6 +92,26 @@ Json as_json(const DeviceMemory& device) {
           {"activations", device.memory.activations},
           {"record_ring", device.memory.record_ring},
           {"total", device.memory.total()}};
+}
+
+std::string_view word(Placement placement) {
+  switch (placement) {
+    case Placement::copied:
+      return "copied";
+    case Placement::mapped:
+      return "mapped";
+    case Placement::reread:
+      break;
+  }
+  return "reread";
+}
+
+Json as_json(const HostMemory& host, std::uint64_t available) {
+  return {{"positions", host.positions}, {"parameters", host.parameters},
+          {"kv_cache", host.kv_cache},   {"activations", host.activations},
+          {"tokenizer", host.tokenizer}, {"recording", host.recording},
+          {"program", host.program},     {"total", host.total()},
+          {"available", available},      {"parameters_are", word(placement(host, available))}};
 }
 
 std::string_view layout_word(RopeLayout layout) {
@@ -122,6 +149,7 @@ Json as_json(const Model& model, const Facts& facts) {
                                    {"stats", per_token(facts.trace_bytes.stats)},
                                    {"attention", per_token(facts.trace_bytes.attention)},
                                    {"qkv", per_token(facts.trace_bytes.qkv)}};
+  json["host_bytes"] = as_json(facts.host, facts.available);
   json["device_bytes"] = {{"f16", as_json(facts.device_f16)},
                           {"f32", as_json(facts.device_f32)},
                           {"problem", text_or_null(facts.device_f16.why_unknown)}};
@@ -138,6 +166,18 @@ Json as_json(const Model& model, const Facts& facts) {
 
 void line(std::string_view name, std::string_view value) {
   fmt::print("{:<18}{}\n", name, value);
+}
+
+/// What recording on the CPU takes, and how it fits.
+std::vector<std::string> host_lines(const Facts& facts) {
+  const HostMemory& host = facts.host;
+  return {
+      fmt::format("{} at the peak, recording {} positions in f16 on the CPU: parameters {}, KV cache {}, the rest {}",
+                  traces::human_bytes(host.total()), host.positions, traces::human_bytes(host.parameters),
+                  traces::human_bytes(host.kv_cache), traces::human_bytes(host.beside_parameters() - host.kv_cache)),
+      fmt::format("{} available now; parameters would be {}",
+                  facts.available == 0 ? "not known how much is" : traces::human_bytes(facts.available),
+                  describe(placement(host, facts.available)))};
 }
 
 /// What recording on a CUDA device takes, the context of CUDA itself not counted.
@@ -166,6 +206,9 @@ void print_text(const Model& model, const Facts& facts) {
   line("output", c.tied_output ? "shares the token embedding" : "has its own matrix");
   line("KV cache", fmt::format("{} a token in f16, {} in f32", traces::human_bytes(facts.kv_bytes_f16),
                                traces::human_bytes(facts.kv_bytes_f32)));
+  const std::vector<std::string> host = host_lines(facts);
+  line("memory", host[0]);
+  line("", host[1]);
   line("device memory", device_line(facts));
   line("tokenizer", facts.tokenizer_problem.empty()
                         ? fmt::format("{}, pre-tokenizer {}, {} pieces, BOS {}, ends {}", data.kind, data.pre,

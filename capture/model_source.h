@@ -24,6 +24,7 @@ struct ModelSource {
   TokenizerData tokenizer;
   TensorDirectory tensors;
   std::vector<std::span<const std::byte>> parameter_files;  ///< whole files, in order
+  bool is_copy = false;                                     ///< they lie in memory of their own, all of them
   std::vector<std::shared_ptr<const void>> owners;          ///< keep in memory what the views above point into
 };
 

@@ -21,6 +21,7 @@ class SafetensorsFile {
                            const char* what = "model");
 
   std::span<const std::byte> file_bytes() const { return file_.bytes(); }
+  bool is_copy() const { return file_.is_copy(); }
   std::span<const StoredTensor> tensors() const { return tensors_; }  ///< in the order of their bytes
 
  private:

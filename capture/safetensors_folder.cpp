@@ -49,6 +49,13 @@ ShardTensors read_index(const fs::path& path) {
   return shards;
 }
 
+// 0 for what is no file: opening it says what is wrong.
+std::uint64_t file_bytes(const fs::path& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  return error ? 0 : bytes;
+}
+
 void add_file(const fs::path& path, FileMemory memory, SafetensorsFolder& folder) {
   folder.files.push_back(std::make_shared<const SafetensorsFile>(path, memory));
   for (const StoredTensor& tensor : folder.files.back()->tensors()) folder.tensors.add(tensor);
@@ -85,6 +92,9 @@ SafetensorsFolder open_safetensors(const fs::path& folder, FileMemory memory) {
           fmt::format("{}: names shard {}, which is not in the folder", index.string(), printable(name)));
     }
   }
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensors] : shards) bytes += file_bytes(folder / name);
+  memory = affordable(memory, bytes);
   for (const auto& [name, tensors] : shards) {
     add_file(folder / name, memory, result);
     check_shard(*result.files.back(), tensors, index, name);

@@ -1,5 +1,6 @@
 // `kvwave tokenize` and `kvwave info MODEL` on a tiny model, as a user runs them.
 #include <algorithm>
+#include <filesystem>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -87,6 +88,12 @@ TEST_F(ModelCommands, info_json_holds_shape_sizes_and_tokenizer) {
   EXPECT_EQ(json.at("tensors").at("F32"), 2 + 2 * 9);
   EXPECT_EQ(json.at("trace_bytes_per_token").at("positions"), 100);
   EXPECT_EQ(json.at("trace_bytes_per_token").at("qkv"), 2 * (4 + 2 + 2) * 16 * 2);
+  const auto& host = json.at("host_bytes");
+  EXPECT_EQ(host.at("positions"), 100);
+  EXPECT_EQ(host.at("parameters"), std::filesystem::file_size(model()));
+  EXPECT_EQ(host.at("kv_cache"), 2 * 64 * json.at("kv_bytes_per_token").at("f16").get<int>()) << "pages of 64";
+  EXPECT_EQ(host.at("parameters_are"), "copied");
+  EXPECT_GT(host.at("available").get<std::uint64_t>(), host.at("total").get<std::uint64_t>());
   const auto& device = json.at("device_bytes");
   if (device.at("problem").is_null()) {
     EXPECT_EQ(device.at("f16").at("positions"), 512) << "what the decoder makes room for, not what was asked";
