@@ -107,7 +107,8 @@ class ConfigReader {
     YarnScaling yarn;
     yarn.original_context =
         s.integer("original_max_position_embeddings", 1, kLongestContext).value_or(c_.context_length);
-    yarn.factor = s.real("factor", 1e-6, kLargestScale).value_or(c_.context_length / yarn.original_context);
+    yarn.factor =
+        s.real("factor", 1e-6, kLargestScale).value_or(static_cast<double>(c_.context_length) / yarn.original_context);
     yarn.beta_fast = s.real("beta_fast", 1e-6, kLargestScale).value_or(yarn.beta_fast);
     yarn.beta_slow = s.real("beta_slow", 1e-6, kLargestScale).value_or(yarn.beta_slow);
     yarn.truncate = s.boolean("truncate").value_or(true);

@@ -1,10 +1,12 @@
 #include "capture/jinja_builtins.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -13,6 +15,8 @@
 
 namespace kvwave::capture::jinja {
 namespace {
+
+constexpr std::size_t kLongestIterated = std::size_t{4} << 20;  // a value of some 60 bytes for each character
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Refusal{what};
@@ -47,13 +51,11 @@ Value joined(const List& items, const std::string& separator, const Value* attri
 Value mapped(const List& items, const Arguments& a) {
   List out;
   const Value* attribute = a.find(items.size() + a.positional.size(), "attribute");  // by name only
+  const Arguments rest{{a.positional.begin() + (a.positional.empty() ? 0 : 1), a.positional.end()}, a.named, a.budget};
   for (const Value& item : items) {
-    if (attribute != nullptr) {
-      out.push_back(get_attribute(item, attribute->to_text()));
-    } else {
-      Arguments rest{{a.positional.begin() + (a.positional.empty() ? 0 : 1), a.positional.end()}, a.named};
-      out.push_back(apply_filter(a.text(0, "", ""), item, rest));
-    }
+    a.spend(item);
+    out.push_back(attribute != nullptr ? get_attribute(item, attribute->to_text())
+                                       : apply_filter(a.text(0, "", ""), item, rest));
   }
   return out;
 }
@@ -62,16 +64,21 @@ Value mapped(const List& items, const Arguments& a) {
 Value selected(const List& items, const Arguments& a, bool by_attribute, bool keeps) {
   List out;
   const std::size_t test_at = by_attribute ? 1 : 0;
+  const bool tests = a.positional.size() > test_at;
+  const Arguments rest{
+      {a.positional.begin() + static_cast<std::ptrdiff_t>(tests ? test_at + 1 : 0), a.positional.end()}, {}, a.budget};
   for (const Value& item : items) {
+    a.spend(item);
     const Value value = by_attribute ? get_attribute(item, a.text(0, "", "")) : item;
-    bool holds = value.truth();
-    if (a.positional.size() > test_at) {
-      Arguments rest{{a.positional.begin() + static_cast<std::ptrdiff_t>(test_at) + 1, a.positional.end()}, {}};
-      holds = apply_test(a.text(test_at, "", ""), value, rest);
-    }
+    const bool holds = tests ? apply_test(a.text(test_at, "", ""), value, rest) : value.truth();
     if (holds == keeps) out.push_back(item);
   }
   return out;
+}
+
+std::int64_t whole_of(const Value& value) {
+  if (const bool* truth = value.boolean()) return *truth ? 1 : 0;
+  return value.integer() != nullptr ? *value.integer() : 0;
 }
 
 Value reversed(const Value& value) {
@@ -81,10 +88,17 @@ Value reversed(const Value& value) {
   return joined(items, "", nullptr);
 }
 
+// Of equal items the first; numbers are equal across their types, as in Python.
 Value unique(const List& items) {
   List out;
+  std::set<std::string> seen;
   for (const Value& item : items) {
-    if (std::none_of(out.begin(), out.end(), [&](const Value& seen) { return equal(seen, item); })) out.push_back(item);
+    if (item.list() != nullptr || item.dict() != nullptr) {
+      refuse(fmt::format("filter 'unique' over a {}", item.type_name()));
+    }
+    const bool is_number = item.boolean() != nullptr || item.integer() != nullptr || item.real() != nullptr;
+    const double number = item.real() != nullptr ? *item.real() : static_cast<double>(is_number ? whole_of(item) : 0);
+    if (seen.insert(is_number ? fmt::format("{}", number) : item.to_literal()).second) out.push_back(item);
   }
   return out;
 }
@@ -104,7 +118,10 @@ Value indented(const std::string& text, const Arguments& a) {
 }
 
 Value to_integer(const Value& value) {
-  if (const double* number = value.real()) return static_cast<std::int64_t>(*number);
+  if (const double* number = value.real()) {
+    if (!(std::abs(*number) < 0x1p63)) refuse("a number that no whole one of 64 bits can hold");
+    return static_cast<std::int64_t>(*number);
+  }
   if (const bool* truth = value.boolean()) return std::int64_t{*truth ? 1 : 0};
   if (value.integer() != nullptr) return value;
   return std::int64_t{std::strtoll(value.to_text().c_str(), nullptr, 10)};
@@ -117,6 +134,18 @@ Value edge(const Value& value, bool first) {
 }
 
 }  // namespace
+
+void Budget::spend(std::size_t steps) {
+  if (steps > left_) refuse(fmt::format("more than {} steps", kMost));
+  left_ -= steps;
+}
+
+void Arguments::spend(const Value& item) const {
+  if (budget == nullptr) return;
+  budget->spend(item.weight());
+  for (const Value& each : positional) budget->spend(each.weight());
+  for (const auto& [name, value] : named) budget->spend(value.weight());
+}
 
 const Value* Arguments::find(std::size_t index, std::string_view name) const {
   if (index < positional.size()) return &positional[index];
@@ -293,6 +322,7 @@ List iterate(const Value& value) {
   if (const List* list = value.list()) return *list;
   List all;
   if (const std::string* text = value.text()) {
+    if (text->size() > kLongestIterated) refuse("the characters of a text of more than 4 MiB");
     for (const std::string_view character : characters(*text)) all.emplace_back(character);
     return all;
   }

@@ -17,8 +17,8 @@
 namespace kvwave::capture::jinja {
 namespace {
 
-constexpr std::size_t kMostSteps = std::size_t{1} << 22;
 constexpr int kDeepestCalls = 64;
+constexpr int kDeepestNesting = 300;  // of statements and expressions in all calls together: they nest on the stack
 constexpr std::int64_t kLongestRange = 100'000;
 
 /// How a statement ended: on its own, or by a word that leaves the loop's body.
@@ -46,11 +46,6 @@ class Evaluator {
   [[noreturn]] static void fail(const Node& node, const std::string& what) {
     throw UnsupportedTemplate(fmt::format("chat template, line {}: {}", node.line, what));
   }
-  void count_steps(const Node& node, std::size_t n) {
-    if (n > kMostSteps - steps_) fail(node, fmt::format("more than {} steps", kMostSteps));
-    steps_ += n;
-  }
-
   /// Runs a rule of builtins or operators and gives its refusals the line.
   template <typename Rule>
   static auto at(const Node& node, const Rule& rule) {
@@ -59,6 +54,9 @@ class Evaluator {
     } catch (const Refusal& refusal) {
       fail(node, refusal.what);
     }
+  }
+  void count_steps(const Node& node, std::size_t n) {
+    at(node, [&] { budget_.spend(n); });
   }
 
   void write(const Node& node, std::string_view text) {
@@ -70,7 +68,23 @@ class Evaluator {
     write(node, at(node, [&] { return value.to_text(); }));
   }
 
+  /// Counts how deep the program is in itself.
+  class Nested {
+   public:
+    Nested(Evaluator& evaluator, const Node& node) : depth_(evaluator.depth_) {
+      if (depth_ >= kDeepestNesting) fail(node, fmt::format("statements and expressions {} deep", kDeepestNesting));
+      ++depth_;
+    }
+    ~Nested() { --depth_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+
+   private:
+    int& depth_;
+  };
+
   Flow execute(const Node& node) {
+    const Nested nested(*this, node);
     count_steps(node, 1);
     switch (node.kind) {
       case NodeKind::sequence:
@@ -189,6 +203,7 @@ class Evaluator {
 
   // A value is paid for whenever it is made or fetched, so whatever is then done with it is bounded too.
   Value evaluate(const Node& node) {
+    const Nested nested(*this, node);
     Value value = evaluate_unpaid(node);
     count_steps(node, value.weight());
     return value;
@@ -277,6 +292,7 @@ class Evaluator {
   // children[0] is what is called or filtered.
   Arguments evaluate_arguments(const Node& node) {
     Arguments arguments;
+    arguments.budget = &budget_;
     for (std::size_t i = 1; i < node.children.size(); ++i) {
       const Node& child = node.children[i];
       if (child.kind == NodeKind::keyword) {
@@ -325,11 +341,11 @@ class Evaluator {
       const std::int64_t step = a.integer(2, "", 1);
       List items;
       if (step == 0) throw Refusal{"a range with step 0"};
-      for (std::int64_t i = from; step > 0 ? i < to : i > to; i += step) {
+      for (std::int64_t i = from; step > 0 ? i < to : i > to;) {
         if (static_cast<std::int64_t>(items.size()) >= kLongestRange)
           throw Refusal{"a range of more than 100000 items"};
         items.emplace_back(i);
-        if (step > 0 ? i > to - step : i < to - step) break;
+        if (__builtin_add_overflow(i, step, &i)) break;
       }
       return items;
     });
@@ -359,8 +375,8 @@ class Evaluator {
 
   std::vector<Scope> scopes_;
   std::string out_;
-  std::size_t steps_ = 0;
-  int calls_ = 0;
+  Budget budget_;
+  int calls_ = 0, depth_ = 0;
 };
 
 }  // namespace

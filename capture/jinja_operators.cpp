@@ -62,7 +62,7 @@ Value combine_real(std::string_view sign, double a, double b) {
 Value repeated(const std::string& text, std::int64_t times) {
   if (times > 0 && text.size() > kLongestText / static_cast<std::size_t>(times)) throw Refusal{"a text too long"};
   std::string out;
-  for (std::int64_t i = 0; i < times; ++i) out += text;
+  for (std::int64_t i = 0; i < times && !text.empty(); ++i) out += text;
   return out;
 }
 

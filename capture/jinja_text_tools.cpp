@@ -116,26 +116,24 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   return out += text;
 }
 
+// Words between blanks; after `most` of them the rest is one, blanks at its end included.
+static std::vector<std::string> split_at_blanks(std::string_view text, std::int64_t most) {
+  std::vector<std::string> parts;
+  const std::vector<std::string_view> all = characters(strip(text, Side::left));
+  for (std::size_t i = 0; i < all.size();) {
+    std::size_t end = i;
+    while (end < all.size() && (most == 0 || !is_blank(all[end]))) ++end;
+    const char* begin = all[i].data();
+    parts.emplace_back(begin, static_cast<std::size_t>(all[end - 1].data() + all[end - 1].size() - begin));
+    if (most > 0) --most;
+    for (i = end; i < all.size() && is_blank(all[i]);) ++i;
+  }
+  return parts;
+}
+
 std::vector<std::string> split(std::string_view text, std::string_view separator, std::int64_t most) {
   std::vector<std::string> parts;
-  if (separator.empty()) {
-    for (text = strip(text, Side::left); !text.empty(); text = strip(text, Side::left)) {
-      std::size_t length = 0;
-      if (most == 0) {
-        length = strip(text, Side::right).size();
-      } else {
-        for (const std::string_view character : characters(text)) {
-          if (is_blank(character)) break;
-          length += character.size();
-        }
-      }
-      parts.emplace_back(text.substr(0, length));
-      if (most == 0) break;
-      --most;
-      text.remove_prefix(length);
-    }
-    return parts;
-  }
+  if (separator.empty()) return split_at_blanks(text, most);
   for (std::size_t at = text.find(separator); at != std::string_view::npos && most != 0;
        at = text.find(separator), --most) {
     parts.emplace_back(text.substr(0, at));

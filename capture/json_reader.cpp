@@ -1,6 +1,6 @@
 #include "capture/json_reader.h"
 
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,27 +18,69 @@ using Json = nlohmann::json;
 constexpr int kDeepest = 128;
 constexpr std::size_t kLongest = std::size_t{256} << 20;
 
+/// Looks through a text before it becomes values: depth and names. (The library's own callback for that scans an object
+/// whenever one of its members ends, which takes hours for a large one.)
+class Watcher final : public nlohmann::json_sax<Json> {
+ public:
+  explicit Watcher(const std::string& source) : source_(source) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_array(std::size_t) override {
+    deepen();
+    return true;
+  }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool start_object(std::size_t) override {
+    deepen();
+    names_.emplace_back();
+    return true;
+  }
+  bool end_object() override {
+    --depth_;
+    names_.pop_back();
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (!names_.back().insert(name).second) {
+      throw DuplicateName(fmt::format("{}: the name {} appears twice", source_, printable(name)));
+    }
+    return true;
+  }
+  bool parse_error(std::size_t at, const std::string&, const Json::exception&) override {
+    // The library's text holds a piece of the input: not fit for one line.
+    throw BadModelFile(fmt::format("{}: no valid JSON at byte {}", source_, at));
+  }
+
+ private:
+  void deepen() {
+    if (++depth_ > kDeepest) {
+      throw BadModelFile(fmt::format("{}: JSON nested deeper than {} levels", source_, kDeepest));
+    }
+  }
+
+  const std::string& source_;
+  int depth_ = 0;
+  std::vector<std::unordered_set<std::string>> names_;  // of the objects that are open
+};
+
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& source) {
-  std::vector<std::set<std::string>> names;  // of the objects that are open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kDeepest) {
-      throw BadModelFile(fmt::format("{}: JSON nested deeper than {} levels", source, kDeepest));
-    }
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(parsed.get<std::string>()).second) {
-      throw DuplicateName(fmt::format("{}: the name {} appears twice", source, printable(parsed.get<std::string>())));
-    }
-    return true;
-  };
+  Watcher watcher(source);
   try {
-    return Json::parse(text, watch);
-  } catch (const Json::exception& error) {
-    // The library's text holds a piece of the input: not fit for one line.
-    const auto* at = dynamic_cast<const Json::parse_error*>(&error);
-    throw BadModelFile(fmt::format("{}: no valid JSON{}", source, at ? fmt::format(" at byte {}", at->byte) : ""));
+    Json::sax_parse(text, &watcher);
+    return Json::parse(text);
+  } catch (const Json::exception&) {
+    throw BadModelFile(fmt::format("{}: no valid JSON", source));
   }
 }
 

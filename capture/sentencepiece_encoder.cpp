@@ -1,5 +1,6 @@
 #include "capture/sentencepiece_encoder.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <queue>
 #include <string>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "capture/error.h"
+#include "capture/seen_words.h"
 #include "capture/utf8.h"
 
 namespace kvwave::capture {
@@ -15,6 +17,13 @@ namespace {
 
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+// Where the second word begins: a space, or several, begins a word.
+std::size_t next_word(std::string_view text) {
+  std::size_t at = 0;
+  while (text.substr(at).starts_with(kSpace)) at += kSpace.size();
+  return std::min(text.find(kSpace, at), text.size());
+}
 
 std::string with_visible_spaces(std::string_view text) {
   std::string out;
@@ -60,7 +69,12 @@ std::vector<Symbol> split_characters(std::string_view text) {
 
 SentencePieceEncoder::SentencePieceEncoder(PieceIds ids, std::vector<float> scores,
                                            const std::array<std::int32_t, 256>& byte_ids, bool space_prefix)
-    : ids_(std::move(ids)), scores_(std::move(scores)), byte_ids_(byte_ids), space_prefix_(space_prefix) {}
+    : ids_(std::move(ids)),
+      scores_(std::move(scores)),
+      byte_ids_(byte_ids),
+      space_prefix_(space_prefix),
+      words_are_apart_(std::none_of(ids_.begin(), ids_.end(),
+                                    [](const auto& piece) { return next_word(piece.first) < piece.first.size(); })) {}
 
 std::int32_t SentencePieceEncoder::find(std::string_view piece) const {
   const auto found = ids_.find(piece);
@@ -71,7 +85,17 @@ void SentencePieceEncoder::encode(std::string_view plain, bool after_special, st
   if (plain.empty()) return;
   const std::string text =
       (space_prefix_ && after_special ? std::string(kSpace) : std::string()) + with_visible_spaces(plain);
-  const std::string_view view = text;
+  if (!words_are_apart_) return encode_word(text, out);
+  SeenWords seen(out);
+  const auto encode_new = [&](std::string_view word) { encode_word(word, out); };
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = next_word(rest);
+    seen.append(rest.substr(0, end), encode_new);
+    rest.remove_prefix(end);
+  }
+}
+
+void SentencePieceEncoder::encode_word(std::string_view view, std::vector<std::int32_t>& out) const {
   std::vector<Symbol> symbols = split_characters(view);
   std::priority_queue<Candidate> candidates;
   const auto consider = [&](std::size_t left, std::size_t right) {

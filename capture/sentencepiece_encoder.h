@@ -22,12 +22,14 @@ class SentencePieceEncoder final : public PlainTextEncoder {
   void encode(std::string_view text, bool after_special, std::vector<std::int32_t>& out) const override;
 
  private:
+  void encode_word(std::string_view view, std::vector<std::int32_t>& out) const;
   std::int32_t find(std::string_view piece) const;
 
   PieceIds ids_;
   std::vector<float> scores_;
   std::array<std::int32_t, 256> byte_ids_;
   bool space_prefix_;
+  bool words_are_apart_;  // no piece reaches from one word into the next: each can be merged by itself
 };
 
 }  // namespace kvwave::capture
