@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 
+import model_figures
+
 PROMPT = "If 3 pens cost 4 dollars, how much do 12 pens cost? Think step by step."
-PARTS = ["decode", "recording", "memory", "size", "replay", "same", "view"]
+PARTS = ["decode", "recording", "memory", "size", "replay", "same", "models", "view"]
 
 
 class Bench:
@@ -199,6 +201,11 @@ class Bench:
             outputs.add(tuple(pathlib.Path(name).read_bytes() for name in names))
         self.row("replay with 1 and 2 threads: results.h5 and CSV", "byte-identical" if len(outputs) == 1 else "DIFFERENT",
                  "byte-identical", len(outputs) == 1)
+
+    # --- models of other sizes and types ----------------------------------------------------------------------------
+    def models(self):
+        for measure in model_figures.ALL:
+            measure(self)
 
     # --- the viewer, without a display -----------------------------------------------------------------------------
     def view(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh BUILD MODEL [PART...]: every measured claim beside its target. Parts: decode recording memory size replay same view
+# bench.sh BUILD MODEL [PART...]: every measured claim beside its target. Parts: decode recording memory size replay same models view
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly BUILD=$1 MODEL=$2

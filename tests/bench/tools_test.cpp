@@ -68,7 +68,7 @@ TEST_F(MadeOnTheSpot, traces_are_equal_for_equal_seeds) {
 
 TEST_F(MadeOnTheSpot, models_of_every_type_load_and_decode) {
   kernels::ThreadPool pool(1);
-  for (const std::string type : {"F32", "F16", "BF16", "Q8_0", "Q4_K", "Q6_K"}) {
+  for (const std::string type : {"F32", "F16", "BF16", "Q8_0", "Q4_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_NL", "MXFP4"}) {
     const std::string file = path(type + ".gguf");
     ASSERT_EQ(run(MAKE_RANDOM_MODEL, "-o " + file + " --type " + type +
                                          " --layers 2 --hidden 256 --ffn 512 --q-heads 4 --kv-heads 2 --head-dim 64 "
@@ -86,6 +86,17 @@ TEST_F(MadeOnTheSpot, models_of_every_type_load_and_decode) {
     EXPECT_GT(deviation, 0.1) << type;
     EXPECT_LT(deviation, 10) << type;
   }
+}
+
+TEST_F(MadeOnTheSpot, models_of_known_shapes_have_their_architecture_and_mixtures_their_types) {
+  const std::string small = " --layers 8 --hidden 256 --ffn 512 --q-heads 4 --kv-heads 2 --head-dim 64 --vocab 300";
+  ASSERT_EQ(run(MAKE_RANDOM_MODEL, "-o " + path("a.gguf") + " --shape 14B --type Q4_K_M" + small), 0);
+  const capture::Model model = capture::Model::load(path("a.gguf"));
+  EXPECT_EQ(model.config().architecture, "qwen2");
+  // More bits in the output and in v and down of layers 0, 3, 6 and 7.
+  EXPECT_EQ(model.tensors_by_type().at("Q6_K"), 1U + 2 * 4);
+  EXPECT_EQ(model.tensors_by_type().at("Q4_K"), 1U + 8 * 7 - 2 * 4);
+  EXPECT_EQ(run(MAKE_RANDOM_MODEL, "-o " + path("b.gguf") + " --shape 9B"), 2);
 }
 
 TEST_F(MadeOnTheSpot, mistakes_are_usage_errors_and_leave_no_file) {
