@@ -17,7 +17,8 @@ picture() {
 }
 
 mkdir -p docs/pictures
-picture overview overview 1440x900 --step 300 --layer 14 --q-head 3 --position 63
+picture overview overview 1440x900 --step 300 --layer 14 --q-head 3 --position 63 --value retained_mass \
+  --compared difference
 picture wave wave 900x520 --step 300
 picture heads heads-all 900x520 --value retained_mass --compared difference --layer 14 --step 300
 picture budgets heads-layers 620x520 --value budget --layer 14 --q-head 3 --step 300
@@ -25,4 +26,5 @@ picture tokens tokens 900x520 --step 300 --position 63
 picture residency residency 900x520 --scope layer --layer 14 --position 63 --step 300
 picture row attention-row 900x520 --layer 14 --q-head 3 --step 300 --position 63
 picture compare compare 900x520
+picture compare-minus-b compare 900x420 --minus-b
 picture steps compare-steps 900x520 --step 300 --theme dark

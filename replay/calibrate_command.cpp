@@ -7,11 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "alloc/allocator.h"
-#include "alloc/strategy.h"
 #include "replay/calibrate.h"
 #include "replay/commands.h"
 #include "replay/compare_waves.h"
+#include "replay/implied_budgets.h"
 #include "replay/profile_export.h"
 #include "replay/trace_list.h"
 #include "replay/wave_plot.h"
@@ -68,25 +67,20 @@ void print_traces(std::span<const traces::TraceReader> readers, const Profile& p
 }
 
 void print_budgets(const Profile& profile, std::uint32_t n_kv_heads, std::uint32_t budget) {
-  const auto rule = alloc::make_allocator(alloc::Strategy::parse("reasonalloc-layer/rkv").allocator);
-  const alloc::LayerPlan plan = rule->layer_plan({.n_layers = static_cast<std::uint32_t>(profile.demand.size()),
-                                                  .n_kv_heads = n_kv_heads,
-                                                  .budget = budget,
-                                                  .window = kWindow,
-                                                  .demand = profile.demand});
+  const ImpliedBudgets implied = implied_budgets(profile, n_kv_heads, budget, kWindow);
   fmt::print("\nLayer budgets this implies, entries per KV head (reasonalloc-layer at {} on average, window {}):\n",
              budget, kWindow);
   fmt::print("{:>5}  {:>8}  {:>7}  {:>7}  {:>8}\n", "layer", fmt::format("N({:g})", profile.rho), "spread", "uniform",
              "budget");
-  const double widest = *std::max_element(plan.budget.begin(), plan.budget.end());
-  for (std::size_t l = 0; l < plan.budget.size(); ++l) {
-    std::string bar = draw_bar(plan.budget[l], widest, kBarColumns);
+  const double widest = *std::max_element(implied.per_head.begin(), implied.per_head.end());
+  for (std::size_t l = 0; l < implied.per_head.size(); ++l) {
+    std::string bar = draw_bar(implied.per_head[l], widest, kBarColumns);
     bar.erase(bar.find_last_not_of(' ') + 1);
     fmt::print("{:>5}  {:>8.1f}  {:>7.1f}  {:>7}  {:>8.1f}  {}\n", l, profile.demand[l], profile.demand_spread[l],
-               budget, static_cast<double>(plan.budget[l]) / n_kv_heads, bar);
+               budget, implied.per_head[l], bar);
   }
-  fmt::print("total {} entries, uniform {}; bounds changed {} layers\n", plan.realised, plan.nominal,
-             plan.floors_hit + plan.caps_hit);
+  fmt::print("total {} entries, uniform {}; bounds changed {} layers\n", implied.realised, implied.nominal,
+             implied.bounds_hit);
 }
 
 }  // namespace

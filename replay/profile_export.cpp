@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "alloc/allocator.h"
 #include "alloc/budget_export.h"
-#include "alloc/strategy.h"
+#include "replay/implied_budgets.h"
 #include "traces/command_line.h"
 #include "traces/output_file.h"
 
@@ -21,14 +20,7 @@ ExportTarget parse_export(const std::string& text) {
 
 void export_profile(const Profile& profile, const ExportShape& shape, std::span<const ExportTarget> targets,
                     bool overwrite) {
-  const auto rule = alloc::make_allocator(alloc::Strategy::parse("reasonalloc-layer/rkv").allocator);
-  const alloc::LayerPlan plan = rule->layer_plan({.n_layers = static_cast<std::uint32_t>(profile.demand.size()),
-                                                  .n_kv_heads = shape.n_kv_heads,
-                                                  .budget = shape.budget,
-                                                  .window = shape.window,
-                                                  .demand = profile.demand});
-  std::vector<double> budget;
-  for (const std::int32_t entries : plan.budget) budget.push_back(static_cast<double>(entries) / shape.n_kv_heads);
+  const std::vector<double> budget = implied_budgets(profile, shape.n_kv_heads, shape.budget, shape.window).per_head;
   for (const ExportTarget& target : targets) {
     const alloc::HeadTable table =
         target.format == TableFormat::duoattention ? alloc::gates_from_budgets(budget, shape.n_kv_heads)

@@ -80,7 +80,7 @@ TEST(Arrows, third_parties_stay_private_to_their_folder) {
   const std::map<std::string, std::set<std::string>> owners = {
       {"hdf5", {"traces"}},
       {"H5", {"traces"}},
-      {"libdeflate", {"traces"}},
+      {"libdeflate", {"traces", "viewer"}},
       {"Eigen", {"kernels", "capture"}},
       {"pcre2", {"capture"}},
       {"nlohmann", {"traces", "capture", "replay", "viewer"}},

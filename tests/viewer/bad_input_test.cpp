@@ -1,6 +1,9 @@
 // What people open by mistake: the viewer says what is wrong and goes on.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -128,6 +131,56 @@ TEST(BadInput, one_layer_one_head_one_step_and_no_step) {
       EXPECT_TRUE(slot.figure != nullptr || !slot.error.empty()) << entry.name;
     }
     EXPECT_EQ(session.figure("wave").figure != nullptr, steps == 1);
+  }
+}
+
+TEST(BadInput, a_newer_version_is_named_and_nothing_is_guessed) {
+  const replay::TemporaryFolder folder;
+  std::ofstream(folder / "profile.json") << R"({"kvwave_profile": 99})";
+  Session session;
+  const std::string message = message_after(session, folder / "profile.json");
+  EXPECT_TRUE(has(message, "profile.json") && has(message, "99")) << message;
+  EXPECT_EQ(session.profile(), nullptr);
+}
+
+TEST(BadInput, a_wrong_file_opened_instead_leaves_what_is_open) {
+  const replay::TemporaryFolder folder;
+  std::ofstream(folder / "notes.txt") << "nothing of ours";
+  Session session;
+  session.open(small_results().trace);
+  session.open(small_results().results);
+  session.wait();
+  session.open(folder / "notes.txt", Session::Beside::no);
+  session.wait();
+  EXPECT_TRUE(has(session.take_messages().front(), "notes.txt"));
+  ASSERT_TRUE(session.has_trace());
+  EXPECT_TRUE(session.has_results());
+}
+
+TEST(BadInput, values_that_are_no_numbers_are_counted_and_drawn_around) {
+  const replay::TemporaryFolder folder;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  replay::SyntheticTrace trace = replay::make_synthetic(small_results().options);
+  const std::size_t per = trace.k.size() / trace.n_positions;
+  std::fill_n(trace.k.begin() + static_cast<std::ptrdiff_t>(50 * per), per, nan);
+  replay::write_trace(folder / "nan.h5", replay::make_synthetic(small_results().options), small_results().options,
+                      [](traces::TraceRow& row) { row.nan_count = 3; });
+  Session counted;
+  counted.open(folder / "nan.h5");
+  counted.wait();
+  EXPECT_TRUE(has(counted.take_messages().front(), "not finite"));
+  Session session;
+  replay::write_trace(folder / "keys.h5", trace, small_results().options);
+  session.open(folder / "keys.h5");
+  session.wait();
+  for (const FigureEntry& entry : figure_list()) {
+    session.figure(entry.name);
+    session.wait();
+    const FigureSlot& slot = session.figure(entry.name);
+    EXPECT_TRUE(slot.figure != nullptr || !slot.error.empty()) << entry.name;
+    if (!slot.figure) continue;
+    EXPECT_TRUE(std::isfinite(slot.figure->x.low) && std::isfinite(slot.figure->x.high)) << entry.name;
+    EXPECT_TRUE(std::isfinite(slot.figure->y.low) && std::isfinite(slot.figure->y.high)) << entry.name;
   }
 }
 

@@ -200,6 +200,66 @@ TEST_F(Figures, comparison_shows_the_headline_figures) {
   EXPECT_GE(points, 4U);
 }
 
+TEST_F(Figures, differences_to_b_are_those_of_the_headline_figures) {
+  view([](ViewState& v) { v.minus_b = true; });
+  const Figure figure = make("compare");
+  const replay::ResultsReader reader(small_results().results);
+  const auto& all = reader.configurations();
+  const std::vector<double> mass = reader.figure(0, "retained_mass");
+  const std::string& b = all[session.view().selection.b].strategy;
+  std::size_t points = 0;
+  for (const Series& series : figure.series) {
+    for (std::size_t i = 0; i < series.x.size(); ++i, ++points) {
+      double own = 0, of_b = 0;
+      for (std::size_t c = 0; c < all.size(); ++c) {
+        if (all[c].budget != series.x[i]) continue;
+        if (all[c].strategy + (all[c].control ? " (control)" : "") == series.name) own = mass[c];
+        if (all[c].strategy == b && !all[c].control) of_b = mass[c];
+      }
+      EXPECT_NEAR(series.y[i], own - of_b, 1e-12) << series.name << " at " << series.x[i];
+    }
+  }
+  EXPECT_GE(points, 4U);
+}
+
+TEST_F(Figures, layers_at_the_cursor_are_the_steps_around_it) {
+  view([](ViewState& v) { v.at_cursor = true, v.step = 77; });
+  const Figure figure = make("compare-layers");
+  const replay::ResultsReader reader(small_results().results);
+  const replay::ResultsTrace& trace = reader.traces()[0];
+  const std::vector<float> binned = reader.binned(0, "retained_mass");
+  const std::size_t cells = std::size_t{shape().n_layers} * shape().n_q_heads, bin = 77 / trace.bin_steps;
+  const Series& a = figure.series.back();
+  ASSERT_EQ(a.role, Role::a);
+  for (std::size_t l = 0; l < shape().n_layers; ++l) {
+    double sum = 0;
+    for (std::size_t h = 0; h < shape().n_q_heads; ++h)
+      sum += binned[(session.view().selection.a * trace.n_bins + bin) * cells + l * shape().n_q_heads + h];
+    EXPECT_NEAR(a.y[l], sum / shape().n_q_heads, 1e-6) << "layer " << l;
+  }
+}
+
+TEST_F(Figures, another_shown_trace_forgets_the_figures_of_the_one_before) {
+  const replay::TemporaryFolder folder;
+  replay::SyntheticOptions other = small_results().options;
+  other.n_positions = 90;
+  other.seed = 5;
+  replay::write_synthetic(folder / "other.h5", other);
+  const Figure before = make("attention-row");
+  session.open(folder / "other.h5");
+  session.wait();
+  session.show_trace(1);
+  session.wait();
+  EXPECT_EQ(session.trace().name(), "other.h5");
+  EXPECT_FALSE(session.has_results());
+  EXPECT_EQ(session.figure("attention-row").figure, nullptr) << "not the one of the other trace, not even for a frame";
+  EXPECT_EQ(make("attention-row").x.high, 89.5);
+  session.show_trace(1);
+  session.wait();
+  EXPECT_TRUE(session.has_results()) << "they are of the trace that is shown again";
+  EXPECT_TRUE(make("attention-row").title == before.title);
+}
+
 TEST_F(Figures, the_command_names_what_is_shown) {
   view([](ViewState& v) { v.step = 5, v.selection.layer = 1; });
   const std::string command = session.command();

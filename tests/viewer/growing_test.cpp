@@ -4,6 +4,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <hdf5.h>
 
 #include "tests/traces/child_process.h"
 #include "tests/temporary_folder.h"
@@ -74,6 +75,24 @@ TEST(GrowingTrace, a_moved_cursor_is_left_where_it_is) {
   session.follow(now += std::chrono::seconds(1));
   session.wait();
   EXPECT_EQ(session.view().step, 3U);
+}
+
+TEST(OtherVersion, a_trace_of_a_later_format_is_named_by_its_number) {
+  const traces::testing::TemporaryFolder folder;
+  traces::testing::write_trace(folder / "t.h5", {});
+  const hid_t file = H5Fopen((folder / "t.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t version = H5Aopen(file, "format_version", H5P_DEFAULT);
+  const int later = 99;
+  H5Awrite(version, H5T_NATIVE_INT, &later);
+  H5Aclose(version);
+  H5Fclose(file);
+  Session session;
+  session.open(folder / "t.h5");
+  session.wait();
+  EXPECT_FALSE(session.has_trace());
+  const std::string message = session.take_messages().front();
+  EXPECT_NE(message.find("99"), std::string::npos) << message;
+  EXPECT_NE(message.find("t.h5"), std::string::npos) << message;
 }
 
 TEST(GrowingTrace, a_killed_writers_trace_is_shown_as_far_as_it_goes) {

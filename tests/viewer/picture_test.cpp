@@ -1,9 +1,9 @@
 // Exported files: there, whole, of the size asked for, with ink where a plot belongs, and the same every time.
+#include "tests/viewer/picture.h"
+
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <string>
 
@@ -100,27 +100,6 @@ TEST(Export, refuses_to_replace_and_names_what_it_does_not_know) {
   EXPECT_NE(usage_error({"--rho", "0.123"}).find("--rho"), std::string::npos);
 }
 
-/// A picture as (height, width, 3).
-struct Picture {
-  std::vector<std::uint8_t> rgb;
-  int width = 0, height = 0;
-  const std::uint8_t* at(int x, int y) const {
-    return rgb.data() +
-           (static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)) * 3;
-  }
-  /// Share of a region's pixels that are not its most frequent colour: what has been drawn there.
-  double ink(double x0, double y0, double x1, double y1) const {
-    std::map<std::array<std::uint8_t, 3>, int> colours;
-    int n = 0, most = 0;
-    for (int y = static_cast<int>(y0 * height); y < static_cast<int>(y1 * height); ++y) {
-      for (int x = static_cast<int>(x0 * width); x < static_cast<int>(x1 * width); ++x, ++n) {
-        most = std::max(most, ++colours[{at(x, y)[0], at(x, y)[1], at(x, y)[2]}]);
-      }
-    }
-    return 1 - static_cast<double>(most) / n;
-  }
-};
-
 Picture draw(Session& session, const char* name, ThemeKind theme) {
   GuiContext gui(theme, 1);
   const GlCanvas canvas(800, 500);
@@ -128,7 +107,7 @@ Picture draw(Session& session, const char* name, ThemeKind theme) {
   gui.dress(ui);
   ui.exporting = true;
   for (int i = 0; i < 3; ++i) {
-    gui.render(canvas, [&] {
+    gui.build(800, 500, [&] {
       ImGui::SetNextWindowPos(ImVec2(0, 0));
       ImGui::SetNextWindowSize(ImVec2(800, 500));
       ImGui::Begin("picture", nullptr, ImGuiWindowFlags_NoDecoration);
@@ -137,6 +116,7 @@ Picture draw(Session& session, const char* name, ThemeKind theme) {
     });
     session.wait();
   }
+  gui.paint(canvas);
   return {canvas.pixels(), 800, 500};
 }
 
@@ -159,6 +139,54 @@ TEST(Picture, plots_have_title_axes_and_content_in_both_themes) {
       EXPECT_EQ(picture.at(795, 495)[0], ground) << name << ": ground of the wrong theme, or something at the edge";
     }
   }
+}
+
+TEST(Export, the_command_in_the_json_makes_the_picture_again) {
+  const replay::TemporaryFolder folder;
+  view({"--export", (folder / "one").string(), "--panel", "compare-layers", "--size", "300x200", "--theme", "dark",
+        "--step", "50", "--at-cursor", "--layer", "1"});
+  const std::string json = content_of(folder / "one" / "compare-layers.json");
+  const std::size_t at = json.find("\"command\": \"kvwave view ");
+  ASSERT_NE(at, std::string::npos) << json;
+  std::istringstream words(json.substr(at + 24, json.find('"', at + 24) - at - 24));
+  std::vector<std::string> args;
+  for (std::string word; words >> word;) args.push_back(word == "figures" ? (folder / "two").string() : word);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(view_command(args), 0);
+  testing::internal::GetCapturedStdout();
+  for (const char* ending : {".png", ".csv"}) {
+    const std::string name = std::string("compare-layers") + ending;
+    EXPECT_EQ(content_of(folder / "one" / name), content_of(folder / "two" / name)) << ending;
+  }
+}
+
+TEST(Export, text_grows_with_the_scale) {
+  const replay::TemporaryFolder folder;
+  view({"--export", (folder / "one").string(), "--panel", "wave", "--size", "400x260"});
+  view({"--export", (folder / "two").string(), "--panel", "wave", "--size", "800x520", "--scale", "2"});
+  const Picture one = read_png(folder / "one" / "wave.png"), two = read_png(folder / "two" / "wave.png");
+  Picture halved{std::vector<std::uint8_t>(one.rgb.size()), one.width, one.height};
+  for (int y = 0; y < one.height; ++y) {
+    for (int x = 0; x < one.width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        halved.at(x, y)[c] = static_cast<std::uint8_t>((two.at(2 * x, 2 * y)[c] + two.at(2 * x + 1, 2 * y)[c] +
+                                                        two.at(2 * x, 2 * y + 1)[c] + two.at(2 * x + 1, 2 * y + 1)[c]) /
+                                                       4);
+      }
+    }
+  }
+  const Difference found = difference(one, halved);
+  EXPECT_LT(found.other, found.blocks / 4) << "the same picture in finer pixels, " << found.other << " blocks differ";
+}
+
+TEST(Export, the_overview_shows_the_figures_asked_for) {
+  const replay::TemporaryFolder folder;
+  for (const char* shown : {"wave", "wave-time"}) {
+    view({"--export", (folder / shown).string(), "--panel", "overview", "--size", "640x400", "--show", shown});
+  }
+  EXPECT_FALSE(difference(read_png(folder / "wave" / "overview.png"), read_png(folder / "wave-time" / "overview.png"))
+                   .same_picture());
+  EXPECT_THROW(view({"--export", (folder / "x").string(), "--show", "nothing"}), traces::UsageError);
 }
 
 TEST(Picture, a_canvas_reads_back_what_was_drawn) {

@@ -1,84 +1,15 @@
 // The real workbench, drawn without a display: the Dear ImGui Test Engine presses its buttons and reads what changed.
-#include <imgui_internal.h>
-#include <imgui_te_context.h>
-#include <imgui_te_engine.h>
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "tests/viewer/small_results.h"
-#include "viewer/app/gui_context.h"
-#include "viewer/app/headless_gl.h"
-#include "viewer/app/workbench.h"
+#include "tests/viewer/window_bench.h"
 
 namespace kvwave::viewer {
 namespace {
-
-/// A workbench with the small trace and its results open, and a robot before it.
-class Bench {
- public:
-  explicit Bench(ThemeKind theme = ThemeKind::light, bool open = true)
-      : gui_(theme, 1), canvas_(960, 640), workbench_(session_) {
-    if (open) workbench_.open_files({small_results().trace.string(), small_results().results.string()});
-    session_.wait();
-    engine_.engine = ImGuiTestEngine_CreateContext();
-    ImGuiTestEngineIO& io = ImGuiTestEngine_GetIO(engine_.engine);
-    io.ConfigSavedSettings = false;
-    io.ConfigRunSpeed = ImGuiTestRunSpeed_Fast;
-    io.ConfigNoThrottle = true;
-    io.ConfigLogToTTY = true;
-    io.ConfigVerboseLevel = ImGuiTestVerboseLevel_Error;
-    ImGuiTestEngine_Start(engine_.engine, ImGui::GetCurrentContext());
-    frames(4);
-  }
-  ~Bench() { ImGuiTestEngine_Stop(engine_.engine); }
-  Bench(const Bench&) = delete;
-  Bench& operator=(const Bench&) = delete;
-
-  Session& session() { return session_; }
-  Workbench& workbench() { return workbench_; }
-  const ViewState& view() const { return session_.view(); }
-
-  void frames(int n) {
-    for (int i = 0; i < n; ++i) {
-      if (workbench_.wanted_theme) {
-        gui_.set_theme(*workbench_.wanted_theme, 1);
-        workbench_.wanted_theme.reset();
-      }
-      gui_.dress(workbench_.ui());
-      gui_.render(canvas_, [&] { workbench_.draw(); });
-      ImGuiTestEngine_PostSwap(engine_.engine);
-      session_.wait();
-    }
-  }
-
-  /// Runs `steps` as the robot; fails the test when one of them cannot be done.
-  void act(void (*steps)(ImGuiTestContext*)) {
-    ImGuiTest* test = IM_REGISTER_TEST(engine_.engine, "viewer", "steps");
-    test->TestFunc = steps;
-    ImGuiTestEngine_QueueTest(engine_.engine, test);
-    for (int i = 0; i < 3000 && !ImGuiTestEngine_IsTestQueueEmpty(engine_.engine); ++i) frames(1);
-    EXPECT_EQ(test->Output.Status, ImGuiTestStatus_Success);
-    frames(2);
-  }
-
- private:
-  /// The engine outlives the context it was started on, so it stands before it.
-  struct Engine {
-    ImGuiTestEngine* engine = nullptr;
-    Engine() = default;
-    ~Engine() { ImGuiTestEngine_DestroyContext(engine); }
-    Engine(const Engine&) = delete;
-    Engine& operator=(const Engine&) = delete;
-  };
-  HeadlessGl gl_;
-  Session session_;
-  Engine engine_;
-  GuiContext gui_;
-  GlCanvas canvas_;
-  Workbench workbench_;
-};
 
 TEST(Window, keys_scrub_and_choose_layer_and_head) {
   Bench bench;
@@ -157,6 +88,102 @@ TEST(Window, every_tab_of_every_panel_draws_in_both_themes) {
   }
 }
 
+TEST(Window, a_value_under_the_mouse_is_copied) {
+  Bench bench;
+  bench.workbench().ui().tabs.wave = 0;
+  bench.act([](ImGuiTestContext* robot) {
+    const ImGuiWindow* window = robot->GetWindowByRef("//Reasoning Wave");
+    robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x * 0.6F, window->Pos.y + window->Size.y * 0.6F));
+    robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_C);
+  });
+  const std::string copied = ImGui::GetClipboardText();
+  const auto wave = bench.session().figure("wave").figure;
+  ASSERT_NE(wave, nullptr);
+  EXPECT_TRUE(copied.starts_with("layer 1\n")) << copied;
+  const auto mean = std::find_if(wave->series.begin(), wave->series.end(),
+                                 [](const Series& s) { return s.name.starts_with("mean over"); });
+  EXPECT_NE(copied.find(fmt::format("{}: {:.6g}", mean->name, mean->y[1])), std::string::npos) << copied;
+  EXPECT_TRUE(bench.workbench().ui().status.starts_with("copied: layer 1"));
+}
+
+TEST(Window, a_plot_offers_its_value_and_its_file_in_a_menu) {
+  Bench bench;
+  bench.act([](ImGuiTestContext* robot) {
+    const ImGuiWindow* window = robot->GetWindowByRef("//Reasoning Wave");
+    robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x * 0.6F, window->Pos.y + window->Size.y * 0.6F));
+    robot->MouseClick(ImGuiMouseButton_Right);
+    robot->Yield(2);
+    robot->ItemClick("//$FOCUSED/Save picture, CSV and JSON...");
+  });
+  EXPECT_EQ(bench.workbench().ui().save_figure, "wave");
+}
+
+TEST(Window, menus_undo_and_redo_selections) {
+  Bench bench;
+  bench.act([](ImGuiTestContext* robot) {
+    robot->KeyPress(ImGuiKey_UpArrow, 2);
+    robot->MenuClick("//##MainMenuBar/Edit/Undo selection");
+  });
+  EXPECT_EQ(bench.view().selection.layer, 1U);
+  bench.act([](ImGuiTestContext* robot) { robot->MenuClick("//##MainMenuBar/Edit/Redo selection"); });
+  EXPECT_EQ(bench.view().selection.layer, 2U);
+}
+
+TEST(Window, reset_layout_brings_moved_and_closed_panels_back) {
+  Bench bench;
+  const auto width = [] { return ImGui::FindWindowByName("Reasoning Wave")->Size.x; };
+  const float before = width();
+  bench.act([](ImGuiTestContext* robot) {
+    robot->WindowClose("//Heads");
+    robot->WindowClose("//Compare");
+    robot->Yield(3);
+  });
+  EXPECT_GT(width(), before + 20) << "the room of the closed panels goes to the others";
+  bench.act([](ImGuiTestContext* robot) { robot->MenuClick("//##MainMenuBar/View/Reset layout"); });
+  EXPECT_NEAR(width(), before, 2);
+  EXPECT_TRUE(ImGui::FindWindowByName("Heads")->WasActive);
+}
+
+TEST(Window, the_list_of_shortcuts_names_every_key_that_acts) {
+  Bench bench;
+  bench.act([](ImGuiTestContext* robot) {
+    robot->KeyPress(ImGuiMod_Shift | ImGuiKey_Slash);
+    robot->Yield(3);
+  });
+  const ImGuiWindow* list = ImGui::FindWindowByName("Shortcuts");
+  ASSERT_NE(list, nullptr);
+  EXPECT_TRUE(list->WasActive);
+  EXPECT_GT(list->Size.y, 200) << "a line for each";
+  EXPECT_LT(list->Pos.y + list->Size.y, Bench::kHeight) << "and all of them on screen";
+  bench.act([](ImGuiTestContext* robot) { robot->KeyPress(ImGuiMod_Shift | ImGuiKey_Slash); });
+  EXPECT_FALSE(ImGui::FindWindowByName("Shortcuts")->WasActive);
+}
+
+TEST(Window, search_finds_text_across_tokens_and_selects_it) {
+  Bench bench;
+  const auto& pieces = bench.session().tokens()->piece;
+  std::string wanted = pieces[40] + pieces[41];
+  bench.act([](ImGuiTestContext* robot) { robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_F); });
+  bench.act(
+      [](ImGuiTestContext* robot) {
+        robot->KeyCharsReplaceEnter(static_cast<std::string*>(robot->Test->UserData)->c_str());
+      },
+      &wanted);
+  ASSERT_TRUE(bench.view().selection.position);
+  const std::uint32_t at = *bench.view().selection.position;
+  EXPECT_EQ(pieces[at] + pieces[at + 1], wanted);
+}
+
+TEST(Window, compare_shows_differences_and_the_steps_at_the_cursor) {
+  Bench bench;
+  bench.act([](ImGuiTestContext* robot) { robot->ItemClick("//Compare/minus B"); });
+  EXPECT_TRUE(bench.view().minus_b);
+  bench.workbench().ui().tabs.compare = 2;
+  bench.frames(2);
+  bench.act([](ImGuiTestContext* robot) { robot->ItemClick("//Compare/at cursor"); });
+  EXPECT_TRUE(bench.view().at_cursor);
+}
+
 TEST(Window, theme_layout_and_help_answer_keys_and_menus) {
   Bench bench;
   bench.act([](ImGuiTestContext* robot) {
@@ -197,12 +224,14 @@ TEST(Window, survives_every_size_down_to_one_pixel) {
   session.open(small_results().results);
   session.wait();
   GuiContext gui(ThemeKind::light, 1);
+  gui.build(0, 0, [&] { Workbench(session).draw(); });  // a minimised window
   for (const auto& [width, height] : {std::pair{1, 1}, {40, 900}, {900, 40}, {320, 200}, {2560, 1440}}) {
     const GlCanvas canvas(width, height);
     Workbench workbench(session);
     for (int i = 0; i < 3; ++i) {
       gui.dress(workbench.ui());
-      gui.render(canvas, [&] { workbench.draw(); });
+      gui.build(width, height, [&] { workbench.draw(); });
+      gui.paint(canvas);
       session.wait();
     }
   }

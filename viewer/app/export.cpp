@@ -8,9 +8,9 @@
 
 #include "traces/error.h"
 #include "traces/output_file.h"
+#include "viewer/app/figure_writer.h"
 #include "viewer/app/gui_context.h"
 #include "viewer/app/workbench.h"
-#include "viewer/model/figure_text.h"
 #include "viewer/model/view_words.h"
 #include "viewer/panels/plot.h"
 #include "viewer/panels/table.h"
@@ -18,7 +18,7 @@
 namespace kvwave::viewer {
 namespace {
 
-constexpr int kFrames = 3;  // plots and tables settle their sizes in the first two
+constexpr int kFrames = 3;  // plots and tables settle their sizes in the first two, which are not painted
 
 bool is_head_figure(std::string_view name) {
   return name.starts_with("heads-");
@@ -30,7 +30,8 @@ class Exporter {
       : session_(session),
         options_(options),
         gui_(options.theme, options.scale),
-        canvas_(options.width, options.height) {
+        canvas_(options.width, options.height),
+        writer_(options.folder, options.overwrite) {
     std::error_code error;
     std::filesystem::create_directories(options.folder, error);
     if (error)
@@ -47,68 +48,100 @@ class Exporter {
     }
     for (const char* ending : {".png", ".csv", ".json"}) {
       if (slot != nullptr || ending == std::string_view(".png"))
-        traces::check_output(file(stem, ending), options_.overwrite);
+        traces::check_output(writer_.file(stem, ending), options_.overwrite);
     }
     draw(name);
-    write_png(file(stem, ".png"), canvas_.pixels(), canvas_.width(), canvas_.height(), options_.overwrite);
-    report_.written.push_back(file(stem, ".png"));
-    if (slot == nullptr) return;
-    traces::write_text_file(file(stem, ".csv"), to_csv(*slot->figure), options_.overwrite);
-    traces::write_text_file(file(stem, ".json"), to_json(*slot->figure, session_.context()), options_.overwrite);
+    auto context = session_.context();
+    for (auto& [key, value] : context) {
+      if (key == "command") value += picture_options(name);
+    }
+    writer_.write(stem, {canvas_.pixels(), canvas_.width(), canvas_.height()}, slot != nullptr ? slot->figure : nullptr,
+                  std::move(context));
+    report_.written.push_back(writer_.file(stem, ".png"));
   }
 
-  ExportReport take_report() { return std::move(report_); }
+  ExportReport finish() {
+    writer_.finish();
+    return std::move(report_);
+  }
 
  private:
-  std::filesystem::path file(const std::string& stem, const char* ending) const {
-    return options_.folder / (stem + ending);
+  // What turns the command that opens the view into the one that draws this picture.
+  std::string picture_options(const std::string& name) const {
+    return fmt::format(" --export figures --panel {} --size {}x{} --theme {}{}", name, options_.width, options_.height,
+                       options_.theme == ThemeKind::dark ? "dark" : "light",
+                       options_.scale == 1 ? std::string() : fmt::format(" --scale {:g}", options_.scale));
   }
 
   void draw(const std::string& name) {
     Ui ui(session_);
     gui_.dress(ui);
     Workbench workbench(session_);
+    workbench.ui().tabs = options_.tabs;
     for (int i = 0; i < kFrames; ++i) {
-      gui_.render(canvas_, [&] {
+      gui_.build(canvas_.width(), canvas_.height(), [&] {
         if (name == "overview") {
           gui_.dress(workbench.ui());
           workbench.draw();
         } else {
-          ui.exporting = true;
           draw_alone(ui, name);
         }
       });
       session_.wait();  // what the overview asked for
     }
+    gui_.paint(canvas_);
   }
 
   static void draw_alone(Ui& ui, const std::string& name) {
-    const ImGuiViewport* viewport = ImGui::GetMainViewport();
-    ImGui::SetNextWindowPos(viewport->Pos);
-    ImGui::SetNextWindowSize(viewport->Size);
-    ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(22 * ui.scale, 16 * ui.scale));
-    ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 0.0F);
-    ImGui::Begin("picture", nullptr, ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
-    const ImVec2 room = ImGui::GetContentRegionAvail();
-    if (name == "tokens") {
-      draw_tokens(ui, room);
-    } else if (name == "ledger" || name == "run") {
-      draw_table_figure(ui, name, room);
-    } else {
-      draw_figure(ui, name, room);
-    }
-    ImGui::End();
-    ImGui::PopStyleVar(2);
+    draw_picture(ui, [&](ImVec2 room) {
+      if (name == "tokens") {
+        draw_tokens(ui, room);
+      } else if (name == "ledger" || name == "run") {
+        draw_table_figure(ui, name, room);
+      } else {
+        draw_figure(ui, name, room);
+      }
+    });
   }
 
   Session& session_;
   const ExportOptions& options_;
   GuiContext gui_;
   GlCanvas canvas_;
+  FigureWriter writer_;
   ExportReport report_;
 };
 
+// Once for each value, of A and as a difference.
+void export_head_figure(Session& session, const std::string& name,
+                        const std::function<void(const ViewState&, const std::string&, const std::string&)>& one_of) {
+  for (const HeadValue value : {HeadValue::demand, HeadValue::budget, HeadValue::resident, HeadValue::retained_mass}) {
+    for (const Compared compared : {Compared::a, Compared::difference}) {
+      if (value != HeadValue::demand && !session.has_results()) continue;
+      if (value == HeadValue::demand && compared == Compared::difference) continue;
+      ViewState changed = session.view();
+      changed.value = value;
+      changed.compared = compared;
+      one_of(changed, name,
+             fmt::format("{}-{}{}", name, to_word(value), compared == Compared::difference ? "-difference" : ""));
+    }
+  }
+}
+
 }  // namespace
+
+void draw_picture(Ui& ui, const std::function<void(ImVec2)>& content) {
+  ui.exporting = true;
+  const ImGuiViewport* viewport = ImGui::GetMainViewport();
+  ImGui::SetNextWindowPos(viewport->Pos);
+  ImGui::SetNextWindowSize(viewport->Size);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(22 * ui.scale, 16 * ui.scale));
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 0.0F);
+  ImGui::Begin("picture", nullptr, ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
+  content(ImGui::GetContentRegionAvail());
+  ImGui::End();
+  ImGui::PopStyleVar(2);
+}
 
 std::vector<std::string> export_names() {
   std::vector<std::string> names = {"overview"};
@@ -120,31 +153,27 @@ ExportReport export_figures(Session& session, const ExportOptions& options) {
   Exporter exporter(session, options);
   if (!options.panels.empty()) {
     for (const std::string& name : options.panels) exporter.one(name, name, true);
-    return exporter.take_report();
+    return exporter.finish();
   }
   const ViewState view = session.view();
-  for (const std::string& name : export_names()) {
-    if (!is_head_figure(name)) {
-      exporter.one(name, name, false);
-      continue;
-    }
-    for (const HeadValue value :
-         {HeadValue::demand, HeadValue::budget, HeadValue::resident, HeadValue::retained_mass}) {
-      for (const Compared compared : {Compared::a, Compared::difference}) {
-        if (value != HeadValue::demand && !session.has_results()) continue;
-        if (value == HeadValue::demand && compared == Compared::difference) continue;
-        ViewState changed = view;
-        changed.value = value;
-        changed.compared = compared;
-        session.set_view(changed);
-        exporter.one(
-            name, fmt::format("{}-{}{}", name, to_word(value), compared == Compared::difference ? "-difference" : ""),
-            false);
-      }
-    }
+  const auto one_of = [&](const ViewState& changed, const std::string& name, const std::string& stem) {
+    session.set_view(changed);
+    exporter.one(name, stem, false);
     session.set_view(view);
+  };
+  for (const std::string& name : export_names()) {
+    if (is_head_figure(name)) {
+      export_head_figure(session, name, one_of);
+    } else {
+      exporter.one(name, name, false);
+    }
+    if ((name == "compare" || name == "frontier") && session.has_results()) {
+      ViewState changed = view;
+      changed.minus_b = !changed.minus_b;
+      one_of(changed, name, name + (changed.minus_b ? "-minus-b" : "-absolute"));
+    }
   }
-  return exporter.take_report();
+  return exporter.finish();
 }
 
 }  // namespace kvwave::viewer

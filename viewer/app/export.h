@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "viewer/app/theme.h"
 #include "viewer/model/session.h"
+#include "viewer/panels/ui.h"
 
 namespace kvwave::viewer {
 
@@ -17,6 +19,7 @@ struct ExportOptions {
   float scale = 1;
   ThemeKind theme = ThemeKind::light;
   bool overwrite = false;
+  PanelTabs tabs;  ///< of the overview
 };
 
 struct ExportReport {
@@ -26,6 +29,9 @@ struct ExportReport {
 
 /// Names that --panel accepts, in the order of export.
 std::vector<std::string> export_names();
+
+/// The whole picture as one window, with a margin; `content` draws into the room left.
+void draw_picture(Ui& ui, const std::function<void(ImVec2)>& content);
 
 /// Writes what can be made from the session's view; the head figures once for each value when nothing is chosen. Needs
 /// a current OpenGL context. Throws WindowError, traces::OutputExists, traces::OutputFailed, and NotThere when a figure

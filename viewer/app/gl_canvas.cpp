@@ -4,10 +4,8 @@
 #include <GL/gl.h>
 #include <GL/glext.h>
 #include <algorithm>
-#include <stb_image_write.h>
 #include <string>
 
-#include "traces/output_file.h"
 #include "viewer/app/window_error.h"
 
 namespace kvwave::viewer {
@@ -38,7 +36,19 @@ GlCanvas::~GlCanvas() {
 void GlCanvas::bind() const {
   glBindFramebuffer(GL_FRAMEBUFFER, framebuffer_);
 }
-void GlCanvas::unbind() {
+
+void GlCanvas::clear_rect(int x0, int y0, int x1, int y1, float r, float g, float b) const {
+  glEnable(GL_SCISSOR_TEST);
+  glScissor(x0, height_ - y1, x1 - x0, y1 - y0);
+  glClearColor(r, g, b, 1);
+  glClear(GL_COLOR_BUFFER_BIT);
+  glDisable(GL_SCISSOR_TEST);
+}
+
+void GlCanvas::copy_to_window() const {
+  glBindFramebuffer(GL_READ_FRAMEBUFFER, framebuffer_);
+  glBindFramebuffer(GL_DRAW_FRAMEBUFFER, 0);
+  glBlitFramebuffer(0, 0, width_, height_, 0, 0, width_, height_, GL_COLOR_BUFFER_BIT, GL_NEAREST);
   glBindFramebuffer(GL_FRAMEBUFFER, 0);
 }
 
@@ -60,23 +70,16 @@ GlTexture::~GlTexture() {
 }
 
 void GlTexture::upload(const std::vector<std::uint32_t>& pixels, int width, int height) {
-  if (id_ == 0) {
-    glGenTextures(1, &id_);
-    glBindTexture(GL_TEXTURE_2D, id_);
-    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
-    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
-    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_WRAP_S, GL_CLAMP_TO_EDGE);
-    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_WRAP_T, GL_CLAMP_TO_EDGE);
-  }
+  const unsigned before = id_;
+  glGenTextures(1, &id_);
   glBindTexture(GL_TEXTURE_2D, id_);
+  glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
+  glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
+  glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_WRAP_S, GL_CLAMP_TO_EDGE);
+  glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_WRAP_T, GL_CLAMP_TO_EDGE);
   glPixelStorei(GL_UNPACK_ALIGNMENT, 4);
-  if (width != width_ || height != height_) {
-    glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, width, height, 0, GL_RGBA, GL_UNSIGNED_BYTE, pixels.data());
-  } else {
-    glTexSubImage2D(GL_TEXTURE_2D, 0, 0, 0, width, height, GL_RGBA, GL_UNSIGNED_BYTE, pixels.data());
-  }
-  width_ = width;
-  height_ = height;
+  glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, width, height, 0, GL_RGBA, GL_UNSIGNED_BYTE, pixels.data());
+  if (before != 0) glDeleteTextures(1, &before);
 }
 
 void finish_drawing() {
@@ -92,18 +95,6 @@ void clear(int width, int height, float r, float g, float b) {
 
 const char* renderer_name() {
   return reinterpret_cast<const char*>(glGetString(GL_RENDERER));
-}
-
-void write_png(const std::filesystem::path& path, const std::vector<std::uint8_t>& rgb, int width, int height,
-               bool overwrite) {
-  std::string encoded;
-  const auto append = [](void* out, void* data, int size) {
-    static_cast<std::string*>(out)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
-  };
-  if (stbi_write_png_to_func(append, &encoded, width, height, 3, rgb.data(), width * 3) == 0) {
-    throw WindowError(path.string() + ": the picture could not be encoded as PNG");
-  }
-  traces::write_text_file(path, encoded, overwrite);
 }
 
 }  // namespace kvwave::viewer

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <vector>
 
 namespace kvwave::viewer {
@@ -17,8 +16,9 @@ class GlCanvas {
 
   int width() const { return width_; }
   int height() const { return height_; }
-  void bind() const;                         ///< drawing goes here
-  static void unbind();                      ///< drawing goes to the window again
+  void bind() const;                                                                 ///< drawing goes here
+  void clear_rect(int x0, int y0, int x1, int y1, float r, float g, float b) const;  ///< [x0, x1) x [y0, y1), y down
+  void copy_to_window() const;               ///< and leaves the window's framebuffer bound
   std::vector<std::uint8_t> pixels() const;  ///< (height, width, 3), first row on top
 
  private:
@@ -32,13 +32,13 @@ class GlTexture {
   ~GlTexture();
   GlTexture(const GlTexture&) = delete;
   GlTexture& operator=(const GlTexture&) = delete;
-  /// pixels: (height, width) packed RGBA; nearest-neighbour sampling.
+  /// pixels: (height, width) packed RGBA; nearest-neighbour sampling. A new id each time, never the one before: what is
+  /// drawn with an id stays what it was.
   void upload(const std::vector<std::uint32_t>& pixels, int width, int height);
   unsigned id() const { return id_; }
 
  private:
   unsigned id_ = 0;
-  int width_ = 0, height_ = 0;
 };
 
 /// Waits until everything is drawn, for timing.
@@ -47,9 +47,5 @@ void finish_drawing();
 void clear(int width, int height, float r, float g, float b);
 /// e.g. "llvmpipe (LLVM 15.0.6, 256 bits)".
 const char* renderer_name();
-
-/// Writes a PNG whole or not at all. Throws traces::OutputExists, traces::OutputFailed.
-void write_png(const std::filesystem::path& path, const std::vector<std::uint8_t>& rgb, int width, int height,
-               bool overwrite);
 
 }  // namespace kvwave::viewer

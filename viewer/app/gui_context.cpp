@@ -50,18 +50,27 @@ void GuiContext::dress(Ui& ui) const {
   ui.scale = scale_;
 }
 
-void GuiContext::render(const GlCanvas& canvas, const std::function<void()>& draw, float seconds) {
+void GuiContext::build(int width, int height, const std::function<void()>& draw, float seconds) {
   make_current();
   ImGuiIO& io = ImGui::GetIO();
-  io.DisplaySize = ImVec2(static_cast<float>(canvas.width()), static_cast<float>(canvas.height()));
+  io.DisplaySize = ImVec2(static_cast<float>(width), static_cast<float>(height));
   io.DeltaTime = seconds;
   ImGui_ImplOpenGL3_NewFrame();
   ImGui::NewFrame();
   draw();
   ImGui::Render();
+}
+
+void GuiContext::paint(const GlCanvas& canvas) {
+  make_current();
   canvas.bind();
   clear(canvas.width(), canvas.height(), theme_.background.x, theme_.background.y, theme_.background.z);
   ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+}
+
+void GuiContext::paint(Screen& screen) {
+  make_current();
+  screen.paint(*ImGui::GetDrawData(), theme_.background);
 }
 
 }  // namespace kvwave::viewer

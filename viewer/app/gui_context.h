@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "viewer/app/gl_canvas.h"
+#include "viewer/app/screen.h"
 #include "viewer/panels/ui.h"
 
 struct ImGuiContext;
@@ -25,8 +26,11 @@ class GuiContext {
   void set_theme(ThemeKind theme, float scale);
   void make_current() const;
 
-  /// One frame of `draw` into the canvas, without a window system.
-  void render(const GlCanvas& canvas, const std::function<void()>& draw, float seconds = 1.0F / 60);
+  /// One frame of `draw`, laid out and not yet painted, without a window system.
+  void build(int width, int height, const std::function<void()>& draw, float seconds = 1.0F / 60);
+  /// The frame that was built last into the canvas, or into a screen where what changed is painted alone.
+  void paint(const GlCanvas& canvas);
+  void paint(Screen& screen);
 
  private:
   ImGuiContext* before_;

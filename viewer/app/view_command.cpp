@@ -30,6 +30,7 @@ po::options_description described() {
   const auto text = [] { return po::value<std::string>(); };
   add("export", text(), "write every figure as PNG, CSV and JSON into this folder, without a display");
   add("panel", po::value<std::vector<std::string>>(), "only this figure (repeats): overview, wave, compare, ...");
+  add("show", po::value<std::vector<std::string>>(), "bring this figure to the front of its panel (repeats)");
   add("size", text(), "WIDTHxHEIGHT of pictures or window, default 1280x800 and 1600x1000");
   add("scale", text(), "size of text in pictures, default 1");
   add("theme", text(), "light or dark");
@@ -49,6 +50,8 @@ po::options_description described() {
   add("compared", text(), "a, b or difference");
   add("scope", text(), "heads behind the token figures: all, layer, kv_head");
   add("metric", text(), "of the comparison, default retained_mass");
+  add("minus-b", "the comparison over budgets as differences to strategy B");
+  add("at-cursor", "the comparison over layers at the cursor instead of over the whole run");
   return options;
 }
 
@@ -126,6 +129,8 @@ void set_view(const Arguments& args, Session& session) {
     view.window = args.integer("window", 1, 1 << 30);
   }
   view.normalised = args.has("normalised");
+  view.minus_b = args.has("minus-b");
+  view.at_cursor = args.has("at-cursor");
   if (args.has("rho")) {
     const double rho = traces::parse_real("rho", args.text("rho"), 0, 1);
     const auto found = std::find(trace.info.rho.begin(), trace.info.rho.end(), rho);
@@ -135,7 +140,7 @@ void set_view(const Arguments& args, Session& session) {
     }
     view.rho = static_cast<std::size_t>(found - trace.info.rho.begin());
   }
-  for (const char* option : {"a", "b", "compared", "scope", "metric", "value"}) {
+  for (const char* option : {"a", "b", "compared", "scope", "metric", "value", "minus-b", "at-cursor"}) {
     if (args.has(option) && !session.has_results() &&
         !(option == std::string_view("value") && args.text(option) == "demand")) {
       throw UsageError(fmt::format("option --{} needs results: kvwave replay {} -o results.h5", option, trace.name()));
@@ -147,10 +152,9 @@ void set_view(const Arguments& args, Session& session) {
   set_word(args, "compared", kComparedWords, view.compared);
   set_word(args, "scope", kScopeWords, view.scope);
   if (args.has("metric")) {
-    const auto& metrics = session.results().cache->reader().metrics();
+    const auto& metrics = session.results().cache->headline_metrics();
     view.metric = args.text("metric");
-    if (std::find(metrics.begin(), metrics.end(), view.metric) == metrics.end() &&
-        session.results().cache->reader().figure(0, view.metric).empty()) {
+    if (std::find(metrics.begin(), metrics.end(), view.metric) == metrics.end()) {
       throw UsageError(
           fmt::format("option --metric: the results hold {}, not '{}'", fmt::join(metrics, ", "), view.metric));
     }
@@ -168,8 +172,21 @@ void fail_on_messages(Session& session) {
   }
 }
 
+PanelTabs tabs_of(const Arguments& args) {
+  PanelTabs tabs;
+  for (const std::string& figure : args.list("show")) {
+    if (bring_to_front(figure, tabs)) continue;
+    std::vector<std::string> names;
+    for (const FigureEntry& entry : figure_list()) names.emplace_back(entry.name);
+    throw UsageError(fmt::format("option --show: no figure is called '{}'{}; there are {}", figure,
+                                 traces::did_you_mean(figure, names), fmt::join(names, ", ")));
+  }
+  return tabs;
+}
+
 int run_export(const Arguments& args, Session& session) {
   ExportOptions options;
+  options.tabs = tabs_of(args);
   options.folder = args.text("export");
   options.panels = args.list("panel");
   options.theme = theme_of(args).value_or(ThemeKind::light);
@@ -195,9 +212,10 @@ int run_measure(const Arguments& args, Session& session, WindowOptions options) 
   const FrameTimes times = run_headless(session, options);
   fmt::print(
       "{{\"renderer\": \"{}\", \"width\": {}, \"height\": {}, \"frames\": {}, \"first_frame_ms\": {:.1f}, "
-      "\"median_ms\": {:.2f}, \"slowest_tenth_ms\": {:.2f}, \"peak_mb\": {:.0f}}}\n",
+      "\"median_ms\": {:.2f}, \"slowest_tenth_ms\": {:.2f}, \"build_ms\": {:.2f}, \"whole_ms\": {:.2f}, "
+      "\"peak_mb\": {:.0f}}}\n",
       times.renderer, options.width, options.height, options.frames, times.first_ms, times.median_ms,
-      times.slowest_tenth_ms, times.peak_mb);
+      times.slowest_tenth_ms, times.build_ms, times.whole_ms, times.peak_mb);
   return traces::kComplete;
 }
 
@@ -210,6 +228,7 @@ int view_command(std::span<const std::string> args) {
   WindowOptions window;
   window.files = given.list("file");
   window.theme = theme_of(given);
+  window.tabs = tabs_of(given);
   parse_size(given, window.width, window.height);
   if (given.has("frames")) window.frames = static_cast<int>(given.integer("frames", 1, 1'000'000));
   for (const char* option : {"panel", "scale", "force"}) {

@@ -20,6 +20,7 @@ namespace kvwave::viewer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr int kWholeFrames = 20;
 
 double milliseconds_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
@@ -76,8 +77,7 @@ class GlfwBackend {
 };
 
 void drop_files(GLFWwindow* window, int n, const char** paths) {
-  auto* workbench = static_cast<Workbench*>(glfwGetWindowUserPointer(window));
-  workbench->open_files(std::vector<std::string>(paths, paths + n));
+  static_cast<Workbench*>(glfwGetWindowUserPointer(window))->drop(n, paths);
 }
 
 // A figure saved from the menu: the same code that --export runs, beside the window's own context.
@@ -112,11 +112,13 @@ void run_window(Session& session, const WindowOptions& options) {
   if (!layout.empty()) ImGui::GetIO().IniFilename = layout.c_str();
   if (!layout.empty()) write_settings(folder, settings);  // makes the folder that the layout is saved in
   Workbench workbench(session);
+  workbench.ui().tabs = options.tabs;
   workbench.recent = settings.recent;
   for (const std::string& file : options.files) workbench.remember(file);
   glfwSetWindowUserPointer(window.get(), &workbench);
   glfwSetDropCallback(window.get(), drop_files);
   const GlfwBackend backend(window.get());
+  Screen screen;
 
   for (int frame = 0; glfwWindowShouldClose(window.get()) == GLFW_FALSE && !workbench.quit; ++frame) {
     if (options.frames > 0 && frame >= options.frames) break;
@@ -137,6 +139,7 @@ void run_window(Session& session, const WindowOptions& options) {
       scale = display_scale(window.get());
       gui.set_theme(settings.theme, scale);
       workbench.wanted_theme.reset();
+      screen.forget();
     }
     gui.dress(workbench.ui());
     ImGui_ImplOpenGL3_NewFrame();
@@ -144,12 +147,10 @@ void run_window(Session& session, const WindowOptions& options) {
     ImGui::NewFrame();
     workbench.draw();
     ImGui::Render();
-    const ImVec4& back = workbench.ui().theme.background;
-    GlCanvas::unbind();
-    clear(width, height, back.x, back.y, back.z);
-    ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+    gui.paint(screen);
     save_wanted(session, workbench);
     gui.make_current();
+    screen.canvas().copy_to_window();
     glfwSwapBuffers(window.get());
   }
   settings.recent = workbench.recent;
@@ -160,35 +161,49 @@ FrameTimes run_headless(Session& session, const WindowOptions& options) {
   const auto begin = Clock::now();
   const HeadlessGl gl;
   GuiContext gui(options.theme.value_or(ThemeKind::light), 1);
-  const GlCanvas canvas(options.width, options.height);
+  Screen screen;
   Workbench workbench(session);
   gui.dress(workbench.ui());
+  workbench.ui().tabs = options.tabs;
   FrameTimes times;
   times.renderer = renderer_name();
   // First useful frame: the trace is there and the wave is drawn.
   while (true) {
-    gui.render(canvas, [&] { workbench.draw(); });
+    gui.build(options.width, options.height, [&] { workbench.draw(); });
+    gui.paint(screen);
     finish_drawing();
     if (session.has_trace() && session.figure("wave").figure) break;
     if (!session.busy()) throw WindowError("nothing could be opened");
   }
   times.first_ms = milliseconds_since(begin);
   session.wait();
-  std::vector<double> frames;
   const std::uint32_t n = session.trace().n_steps();
-  for (int i = 0; i < std::max(1, options.frames); ++i) {
+  std::vector<double> frames, builds, whole;
+  const auto draw = [&](int i, bool all) {
     workbench.ui().go_to(
         static_cast<std::uint32_t>((static_cast<std::uint64_t>(i) * 7919) % std::max(1U, n)));  // scrubbing
+    if (all) screen.forget();
     const auto frame = Clock::now();
-    gui.render(canvas, [&] { workbench.draw(); });
+    gui.build(options.width, options.height, [&] { workbench.draw(); });
+    const double built = milliseconds_since(frame);
+    gui.paint(screen);
     finish_drawing();
-    frames.push_back(milliseconds_since(frame));
-  }
-  std::sort(frames.begin(), frames.end());
+    if (all) {
+      whole.push_back(milliseconds_since(frame));
+    } else {
+      builds.push_back(built);
+      frames.push_back(milliseconds_since(frame));
+    }
+  };
+  for (int i = 0; i < std::max(1, options.frames); ++i) draw(i, false);
+  for (int i = 0; i < kWholeFrames; ++i) draw(i, true);
+  for (std::vector<double>* times_of : {&frames, &builds, &whole}) std::sort(times_of->begin(), times_of->end());
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   times.peak_mb = static_cast<double>(usage.ru_maxrss) / 1024;
   times.median_ms = frames[frames.size() / 2];
+  times.build_ms = builds[builds.size() / 2];
+  times.whole_ms = whole[whole.size() / 2];
   times.slowest_tenth_ms = frames[frames.size() * 9 / 10];
   return times;
 }

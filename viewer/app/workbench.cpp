@@ -61,11 +61,20 @@ std::span<const PanelEntry> panel_list() {
 
 Workbench::Workbench(Session& session) : ui_(session) {}
 
-void Workbench::open_files(const std::vector<std::string>& paths) {
+void Workbench::open_files(const std::vector<std::string>& paths, Session::Beside beside) {
   for (const std::string& path : paths) {
-    ui_.session.open(path);
+    ui_.session.open(path, beside);
     remember(path);
   }
+}
+
+void Workbench::drop(int n, const char* const* paths) {
+  if (n > 0 && paths != nullptr) open_files(std::vector<std::string>(paths, paths + n));
+}
+
+void Workbench::ask_for_file(Session::Beside beside) {
+  open_beside_ = beside;
+  open_dialog_.open();
 }
 
 void Workbench::remember(const std::string& path) {
@@ -92,7 +101,7 @@ void Workbench::draw() {
   } else {
     draw_welcome();
   }
-  if (const auto chosen = open_dialog_.draw(ui_.scale)) open_files({chosen->string()});
+  if (const auto chosen = open_dialog_.draw(ui_.scale)) open_files({chosen->string()}, open_beside_);
   draw_save();
   draw_help();
 }
@@ -100,13 +109,24 @@ void Workbench::draw() {
 void Workbench::draw_menu() {
   if (!ImGui::BeginMainMenuBar()) return;
   if (ImGui::BeginMenu("File")) {
-    if (ImGui::MenuItem("Open...", "Ctrl+O")) open_dialog_.open();
+    if (ImGui::MenuItem("Open...", "Ctrl+O")) ask_for_file(Session::Beside::no);
+    ImGui::SetItemTooltip("a trace in place of what is open; results and profiles beside it");
+    if (ImGui::MenuItem("Open beside...", nullptr, false, ui_.session.has_trace())) ask_for_file(Session::Beside::yes);
+    ImGui::SetItemTooltip("another trace, overlaid in the wave; so do files dropped on the window");
     if (ImGui::BeginMenu("Recent", !recent.empty())) {
       const std::vector<std::string> listed = recent;
       for (const std::string& path : listed) {
         if (!ImGui::MenuItem(path.c_str())) continue;
-        ui_.session.open_instead(path);
-        remember(path);
+        open_files({path}, Session::Beside::no);
+      }
+      ImGui::EndMenu();
+    }
+    if (ui_.session.traces().size() > 1 && ImGui::BeginMenu("Shown trace")) {
+      for (std::size_t t = 0; t < ui_.session.traces().size(); ++t) {
+        const std::string name = fmt::format("{}##{}", ui_.session.traces()[t].snapshot->name(), t);
+        if (!ImGui::MenuItem(name.c_str(), nullptr, t == 0) || t == 0) continue;
+        ui_.session.show_trace(t);
+        break;
       }
       ImGui::EndMenu();
     }
@@ -309,7 +329,7 @@ void Workbench::draw_help() {
 void Workbench::handle_keys() {
   const ImGuiIO& io = ImGui::GetIO();
   if (io.KeyCtrl) {
-    if (ImGui::IsKeyPressed(ImGuiKey_O, false)) open_dialog_.open();
+    if (ImGui::IsKeyPressed(ImGuiKey_O, false)) ask_for_file(Session::Beside::no);
     if (ImGui::IsKeyPressed(ImGuiKey_F, false)) ui_.focus_search = true, focus_ = 3, ui_.tabs.tokens = 0;
     if (io.WantTextInput) return;
     if (ImGui::IsKeyPressed(ImGuiKey_Z)) io.KeyShift ? ui_.session.redo() : ui_.session.undo();

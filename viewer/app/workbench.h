@@ -36,7 +36,9 @@ class Workbench {
   std::optional<ThemeKind> wanted_theme;             ///< taken by whoever owns the fonts and styles
   std::vector<std::string> recent;                   ///< newest first
   std::optional<std::filesystem::path> save_folder;  ///< the figure ui().save_figure goes there
-  void open_files(const std::vector<std::string>& paths);
+  void open_files(const std::vector<std::string>& paths, Session::Beside beside = Session::Beside::yes);
+  /// What a window system calls when files are dropped on the window.
+  void drop(int n, const char* const* paths);
   void remember(const std::string& path);  ///< as the newest of the recent files
 
  private:
@@ -47,11 +49,13 @@ class Workbench {
   void draw_save();
   void draw_welcome();
   void lay_out(ImGuiID dock, ImVec2 size);
+  void ask_for_file(Session::Beside beside);
   void handle_keys();
   void play();
 
   Ui ui_;
   FileDialog open_dialog_;
+  Session::Beside open_beside_ = Session::Beside::no;  ///< what the dialog was asked for
   std::vector<std::string> messages_;
   bool help_ = false, about_ = false;
   double play_rest_ = 0;

@@ -1,6 +1,7 @@
 // One head's attention: its row at the cursor with what a strategy kept of it, and all its rows.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,8 @@ namespace {
 constexpr double kLeastProb = 1e-6;         // lower end of the row's axis
 constexpr float kLeastMapped = 1e-4F;       // of the map's colour bar
 constexpr std::uint32_t kMostCells = 2048;  // a side of the map
+constexpr std::size_t kLabelled = 4;        // of a row's largest probabilities
+constexpr double kLeastLabelled = 0.02;
 
 std::string head_name(const FigureInputs& in) {
   return fmt::format("layer {}, q_head {} (kv_head {})", in.view.selection.layer, in.view.selection.q_head,
@@ -48,6 +51,17 @@ void note_retained(const FigureInputs& in, std::span<const double> row, double r
   figure.notes.push_back(note + " of this row's mass");
 }
 
+// Names the positions that the row looks at most.
+void label_largest(const Series& series, std::span<const double> row, std::vector<PointLabel>& labels) {
+  std::vector<double> sorted(row.begin(), row.end());
+  const std::size_t nth = std::min(kLabelled, sorted.size()) - 1;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(nth), sorted.end(), std::greater<>());
+  for (std::size_t i = 0; i < series.x.size() && labels.size() < kLabelled; ++i) {
+    if (series.y[i] < std::max(kLeastLabelled, sorted[nth])) continue;
+    labels.push_back({series.x[i], series.y[i], fmt::format("{:.0f}", series.x[i]), series.role});
+  }
+}
+
 }  // namespace
 
 Figure attention_row_figure(const FigureInputs& in) {
@@ -80,6 +94,8 @@ Figure attention_row_figure(const FigureInputs& in) {
   const double highest = *std::max_element(row.begin(), row.end());
   figure.y.high = std::min(1.0, std::pow(10.0, std::ceil(std::log10(std::max(highest, kLeastProb * 10)))));
   figure.y.high *= 1.3;  // room for the head of the highest stem
+  label_largest(lost, row, figure.labels);
+  label_largest(kept, row, figure.labels);
   if (!lost.x.empty()) figure.series.push_back(std::move(lost));
   figure.series.push_back(std::move(kept));
   if (rows.exact()) {

@@ -9,7 +9,7 @@ constexpr std::uint32_t kBlock = 64;  // queries read at a time
 
 const replay::LayerKeys& layer_keys(const FigureInputs& in) {
   LaneCache& cache = *in.cache;
-  const TraceSource* source = in.main().source.get();
+  const std::uint64_t source = in.main().source->id();
   const std::uint32_t layer = in.view.selection.layer, n = in.snapshot().n_positions;
   if (!cache.keys || cache.keys_of != source || cache.keys_layer != layer || cache.keys_positions != n) {
     cache.keys.reset();  // before the next are read: they may be large

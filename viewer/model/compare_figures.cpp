@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -12,33 +13,50 @@
 namespace kvwave::viewer {
 namespace {
 
+// Of each configuration, the one of B's strategy at its budget; itself where there is none, which no difference shows.
+std::vector<std::uint32_t> counterparts(const FigureInputs& in) {
+  const auto& all = in.results->cache->reader().configurations();
+  const auto& b = in.results->configuration(in.view.selection.b);
+  std::vector<std::uint32_t> found;
+  for (std::uint32_t c = 0; c < all.size(); ++c) {
+    std::uint32_t other = c;
+    for (std::uint32_t k = 0; k < all.size(); ++k) {
+      if (all[k].strategy == b.strategy && all[k].control == b.control && all[k].budget == all[c].budget) other = k;
+    }
+    found.push_back(other);
+  }
+  return found;
+}
+
 // The headline figure where the file has it; else the mean over heads and traces, which is the same for metrics that
-// are means, and is refused for pooled ones.
-Headline values_of(const FigureInputs& in, const std::string& metric) {
+// are means, and is refused for pooled ones. `minus` as in headline().
+Headline values_of(const FigureInputs& in, const std::string& metric, std::span<const std::uint32_t> minus) {
   const replay::ResultsReader& reader = in.results->cache->reader();
-  Headline values = headline(reader, metric);
+  Headline values = headline(*in.results->cache, metric, minus);
   if (!values.empty()) return values;
   if (metric.starts_with("output_error")) {
     throw NotThere("these results hold no pooled " + metric + "; replay again with this version");
   }
   const std::size_t n = reader.configurations().size(),
                     per = std::size_t{reader.info().n_layers} * reader.info().n_q_heads;
-  values.mean.assign(n, 0.0);
+  std::vector<double> mean(n, 0.0);
   for (std::uint32_t t = 0; t < reader.traces().size(); ++t) {
     const auto heads = in.results->cache->per_head(t, metric);
     for (std::size_t c = 0; c < n; ++c) {
       double sum = 0;
       for (std::size_t i = 0; i < per; ++i) sum += (*heads)[c * per + i];
-      values.mean[c] += sum / static_cast<double>(per) / static_cast<double>(reader.traces().size());
+      mean[c] += sum / static_cast<double>(per) / static_cast<double>(reader.traces().size());
     }
   }
+  values.mean = mean;
+  for (std::size_t c = 0; c < minus.size(); ++c) values.mean[c] -= mean[minus[c]];
   return values;
 }
 
 // Realised entries per KV head: the counted mean where the file has it, else the mean over the run.
 std::vector<double> realised(const FigureInputs& in) {
   const replay::ResultsReader& reader = in.results->cache->reader();
-  std::vector<double> values = headline(reader, "realised_mean").mean;
+  std::vector<double> values = headline(*in.results->cache, "realised_mean").mean;
   if (!values.empty()) return values;
   for (std::uint32_t c = 0; c < reader.configurations().size(); ++c) {
     const auto resident = in.results->cache->resident(in.results->trace, c);
@@ -95,20 +113,27 @@ void set_role(const FigureInputs& in, const Line& line, std::size_t& others, std
 Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values, bool memory) {
   const OpenedResults& results = *in.results;
   const replay::ResultsReader& reader = results.cache->reader();
-  const Headline values = values_of(in, in.view.metric);
+  const std::vector<std::uint32_t> minus = in.view.minus_b ? counterparts(in) : std::vector<std::uint32_t>();
+  const Headline values = values_of(in, in.view.metric, minus);
   Figure figure;
   figure.subtitle = fmt::format("{} trace{}{}", reader.traces().size(), reader.traces().size() == 1 ? "" : "s",
                                 reader.traces().size() > 1 ? ", bars: 95 % intervals over traces" : "");
   figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
+  if (in.view.minus_b) {
+    figure.y.name += "_minus_b";
+    figure.y.label += ", minus B's";
+    figure.subtitle += "; differences to B: " + in.results->configuration(in.view.selection.b).strategy;
+  }
   std::size_t others = 0, controls = 0;
   double low = INFINITY, high = -INFINITY, left = INFINITY, right = 0;
   for (const Line& line : lines_of(reader)) {
     if (line.strategy == "full") continue;  // keeps everything: a line along the edge says nothing
     Series series{.name = line.strategy + (line.control ? " (control)" : ""), .mark = Mark::line};
+    series.end_label = line.strategy;
     set_role(in, line, others, controls, series);
     for (const std::uint32_t c : line.configurations) {
       const double y = values.mean[c];
-      if (!std::isfinite(y)) continue;
+      if (!std::isfinite(y) || (in.view.minus_b && minus[c] == c && series.role != Role::b)) continue;
       series.x.push_back(x_values[c]);
       series.y.push_back(y);
       const double half = c < values.half_width.size() ? values.half_width[c] : kNoValue;
@@ -116,8 +141,11 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
         series.low.push_back(y - half);
         series.high.push_back(y + half);
       }
-      low = std::min({low, y, std::isfinite(half) ? y - half : y});
-      high = std::max({high, y, std::isfinite(half) ? y + half : y});
+      // Differences between strategies are what is looked at; the controls' are ten times as large.
+      if (!in.view.minus_b || series.role != Role::control) {
+        low = std::min({low, y, std::isfinite(half) ? y - half : y});
+        high = std::max({high, y, std::isfinite(half) ? y + half : y});
+      }
       left = std::min(left, x_values[c]);
       right = std::max(right, x_values[c]);
     }
@@ -130,6 +158,13 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
     const auto rank = [](Role role) { return role == Role::a ? 3 : role == Role::b ? 2 : role == Role::other ? 1 : 0; };
     return rank(x.role) < rank(y.role);
   });
+  if (in.view.minus_b) {
+    std::erase_if(figure.series, [&](const Series& one) {
+      return one.role == Role::control &&
+             std::all_of(one.y.begin(), one.y.end(), [&](double y) { return y < low || y > high; });
+    });
+    figure.notes.emplace_back("controls beyond the axis are left out");
+  }
   const double margin = std::max(1e-9, high - low) * 0.06;
   figure.y.low = low - margin;
   figure.y.high = high + margin;
@@ -196,91 +231,6 @@ Figure frontier_figure(const FigureInputs& in) {
   figure.x.name = "realised_mean";
   figure.x.label = "realised entries per KV head (mean)";
   figure.notes.emplace_back("open-loop replay: the model never reacted to an eviction");
-  return figure;
-}
-
-Figure compare_layers_figure(const FigureInputs& in) {
-  const OpenedResults& results = require_results(in);
-  const replay::ResultsInfo& info = results.cache->reader().info();
-  const auto heads = results.cache->per_head(results.trace, in.view.metric);
-  Figure figure;
-  figure.name = "compare-layers";
-  figure.title = "Where A and B differ: " + metric_label(in.view.metric);
-  figure.subtitle = "lines: mean of a layer; points: its q_heads";
-  figure.x = {.name = "layer", .label = "layer", .low = -0.5, .high = info.n_layers - 0.5};
-  figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
-  double low = INFINITY, high = -INFINITY;
-  for (const Role role : {Role::b, Role::a}) {
-    const std::uint32_t c = role == Role::a ? in.view.selection.a : in.view.selection.b;
-    if (role == Role::b && c == in.view.selection.a) continue;
-    const std::string name =
-        fmt::format("{}: {}", role == Role::a ? "A" : "B", configuration_name(results.configuration(c)));
-    Series line{.name = name, .mark = Mark::line, .role = role},
-        points{.name = name + ", q_heads", .mark = Mark::points, .role = role};
-    for (std::uint32_t l = 0; l < info.n_layers; ++l) {
-      double sum = 0;
-      for (std::uint32_t h = 0; h < info.n_q_heads; ++h) {
-        const double value = (*heads)[(std::size_t{c} * info.n_layers + l) * info.n_q_heads + h];
-        sum += value;
-        if (!std::isfinite(value)) continue;
-        // A and B side by side, so that equal values stay two points.
-        points.x.push_back(l + (role == Role::a ? -0.12 : 0.12));
-        points.y.push_back(value);
-        low = std::min(low, value);
-        high = std::max(high, value);
-      }
-      line.x.push_back(l);
-      line.y.push_back(sum / info.n_q_heads);
-    }
-    figure.series.push_back(std::move(points));
-    figure.series.push_back(std::move(line));
-  }
-  if (low > high) throw NotThere("A and B have no counted step: their budget was never outgrown");
-  const double margin = std::max(1e-9, high - low) * 0.05;
-  figure.y.low = low - margin;
-  figure.y.high = high + margin;
-  return figure;
-}
-
-Figure compare_steps_figure(const FigureInputs& in) {
-  const OpenedResults& results = require_results(in);
-  const auto& configurations = results.cache->reader().configurations();
-  const std::uint32_t steps = results.cache->reader().traces()[results.trace].n_steps;
-  const auto values = results.cache->per_step(results.trace, in.view.metric);
-  Figure figure;
-  figure.name = "compare-steps";
-  figure.title = "A and B over time: " + metric_label(in.view.metric);
-  figure.subtitle = results.cache->reader().traces()[results.trace].name + ", mean over layers and q_heads";
-  figure.x = {.name = "step", .label = "decode step", .low = -0.5, .high = steps - 0.5};
-  figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
-  double low = INFINITY, high = -INFINITY;
-  const auto add = [&](std::uint32_t c, Role role, std::size_t colour, const std::string& name) {
-    Series series{.name = name, .mark = Mark::line, .role = role, .colour = colour};
-    for (std::uint32_t s = 0; s < steps; ++s) {
-      const double value = (*values)[std::size_t{c} * steps + s];
-      series.x.push_back(s);
-      series.y.push_back(value);
-      if (!std::isfinite(value)) continue;
-      low = std::min(low, value);
-      high = std::max(high, value);
-    }
-    figure.series.push_back(std::move(series));
-  };
-  const std::uint32_t a = in.view.selection.a, b = in.view.selection.b;
-  std::size_t controls = 0;
-  for (std::uint32_t c = 0; c < configurations.size(); ++c) {
-    const auto& one = configurations[c];
-    if (!one.control || one.budget != configurations[a].budget || c == a || c == b || one.strategy == "full") continue;
-    if (one.strategy == "ceiling" || one.strategy.ends_with("/random")) {
-      add(c, Role::control, controls++, one.strategy + " (control)");
-    }
-  }
-  if (b != a) add(b, Role::b, 0, "B: " + configuration_name(configurations[b]));
-  add(a, Role::a, 0, "A: " + configuration_name(configurations[a]));
-  if (low > high) throw NotThere("no step has this metric");
-  const double margin = std::max(1e-9, high - low) * 0.05;
-  figure.y.low = low - margin;
-  figure.y.high = high + margin;
   return figure;
 }
 

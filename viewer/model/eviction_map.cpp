@@ -19,6 +19,19 @@ std::uint32_t EvictionMap::holders(HeadRange heads, std::uint32_t position, std:
   return n;
 }
 
+std::vector<std::uint32_t> EvictionMap::holders(HeadRange heads, std::uint32_t begin, std::uint32_t end,
+                                                std::uint32_t step) const {
+  if (evicted_at->empty()) return std::vector<std::uint32_t>(end - begin, heads.size());
+  std::vector<std::uint32_t> n(end - begin, 0U);
+  const std::uint32_t known = std::clamp(n_positions, begin, end);
+  for (std::uint32_t head = heads.begin; head < heads.end; ++head) {
+    const std::int32_t* when_of = evicted_at->data() + std::size_t{head} * n_positions;
+    for (std::uint32_t p = begin; p < known; ++p) n[p - begin] += static_cast<std::int64_t>(when_of[p]) > step ? 1 : 0;
+  }
+  std::fill(n.begin() + (known - begin), n.end(), heads.size());  // beyond what was replayed: held, as when() says
+  return n;
+}
+
 EvictionMap eviction_map(const OpenedResults& results, std::uint32_t c) {
   const replay::ResultsTrace& trace = results.cache->reader().traces()[results.trace];
   return {results.cache->evicted_at(results.trace, c), trace.n_prompt + trace.n_steps, trace.n_prompt};

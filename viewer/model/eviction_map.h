@@ -36,6 +36,8 @@ struct EvictionMap {
   }
   /// How many heads of the range hold it at that step.
   std::uint32_t holders(HeadRange heads, std::uint32_t position, std::uint32_t step) const;
+  /// The same for positions [begin, end), head by head as they lie in memory.
+  std::vector<std::uint32_t> holders(HeadRange heads, std::uint32_t begin, std::uint32_t end, std::uint32_t step) const;
 };
 
 /// Of configuration `c` of the results. Throws as ResultsReader.

@@ -27,6 +27,15 @@ struct Series {
   std::size_t colour = 0;                   ///< line_colour index for Role::other, marker shape for Role::control
   std::vector<double> x = {}, y = {};       ///< equal lengths; NaN leaves a gap
   std::vector<double> low = {}, high = {};  ///< band edges or error bars; empty without
+  bool dashed = false;                      ///< told from a line of equal colour
+  std::string end_label = {};               ///< name written beside the line's last point instead of in the legend
+};
+
+/// Words beside one point of a plot.
+struct PointLabel {
+  double x = 0, y = 0;
+  std::string text = {};
+  Role role = Role::reference;
 };
 
 /// An axis in data units; low and high are what the whole figure spans.
@@ -77,6 +86,7 @@ struct Guide {
 struct Table {
   std::vector<std::string> columns = {};
   std::vector<std::vector<std::string>> rows = {};  ///< each as long as columns
+  std::vector<int> importance = {};  ///< of each column: where not all fit, those of the lowest go first; empty: equal
 };
 
 struct Figure {
@@ -88,6 +98,7 @@ struct Figure {
   std::optional<Heatmap> heatmap = {};
   std::optional<Table> table = {};
   std::vector<Guide> guides = {};
+  std::vector<PointLabel> labels = {};
   std::vector<std::string> notes = {};  ///< caveats that belong under the picture
 
   bool empty() const { return series.empty() && !heatmap && !table; }

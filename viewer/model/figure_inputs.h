@@ -1,9 +1,11 @@
 // What a figure is made from, handed to its builder on a background thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "replay/exact_rows.h"
@@ -33,13 +35,19 @@ struct OpenedResults {
 
 struct HeadGrid;
 
+/// Demand of each layer over some steps.
+struct WaveCurve {
+  std::vector<double> mean, low, high;  ///< [L]; low and high: 10 % and 90 % quantiles over the steps
+};
+
 /// What one lane keeps between figures; used by that lane's thread alone.
 struct LaneCache {
-  const TraceSource* keys_of = nullptr;  ///< whose keys these are
+  std::uint64_t keys_of = 0;  ///< TraceSource::id() of whose keys these are
   std::uint32_t keys_layer = 0, keys_positions = 0;
   std::unique_ptr<replay::LayerKeys> keys;
   std::shared_ptr<const HeadGrid> head_grid;
   std::string head_grid_key;
+  std::map<std::string, WaveCurve> waves;  ///< the newest few: a moved cursor changes budgets, rarely the wave
 };
 
 struct FigureInputs {

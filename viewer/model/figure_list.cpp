@@ -55,6 +55,12 @@ std::string residency_key(const ViewState& view) {
 std::string metric_key(const ViewState& view) {
   return fmt::format("{} {}", view.metric, strategies(view));
 }
+std::string compare_key(const ViewState& view) {
+  return fmt::format("{} {}", metric_key(view), view.minus_b);
+}
+std::string layers_key(const ViewState& view) {
+  return view.at_cursor ? fmt::format("{} {}", metric_key(view), view.step) : metric_key(view);
+}
 std::string constant_key(const ViewState&) {
   return "";
 }
@@ -70,9 +76,9 @@ constexpr std::array kFigures = {
     FigureEntry{"attention-map", "all rows of one q_head x positions", Lane::slow, layer_head, attention_map_figure},
     FigureEntry{"tokens", "the text, coloured by who holds each token", Lane::quick, tokens_key, tokens_figure},
     FigureEntry{"residency", "positions x steps: who holds what when", Lane::slow, residency_key, residency_figure},
-    FigureEntry{"compare", "metric against budget", Lane::quick, metric_key, compare_figure},
-    FigureEntry{"frontier", "metric against realised memory", Lane::quick, metric_key, frontier_figure},
-    FigureEntry{"compare-layers", "metric of A and B by layer and q_head", Lane::quick, metric_key,
+    FigureEntry{"compare", "metric against budget", Lane::quick, compare_key, compare_figure},
+    FigureEntry{"frontier", "metric against realised memory", Lane::quick, compare_key, frontier_figure},
+    FigureEntry{"compare-layers", "metric of A and B by layer and q_head", Lane::quick, layers_key,
                 compare_layers_figure},
     FigureEntry{"compare-steps", "metric of A and B over time", Lane::quick, metric_key, compare_steps_figure},
     FigureEntry{"ledger", "requested against realised memory", Lane::quick, strategies, ledger_figure},

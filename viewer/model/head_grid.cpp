@@ -136,10 +136,10 @@ HeadGrid results_grid(const FigureInputs& in) {
 std::shared_ptr<const HeadGrid> head_grid(const FigureInputs& in) {
   const ViewState& view = in.view;
   const bool demand = view.value == HeadValue::demand;
-  const std::string key =
-      demand ? fmt::format("{} {} {}", fmt::ptr(in.main().source.get()), view.rho, in.snapshot().n_steps())
-             : fmt::format("{} {} {} {} {}", fmt::ptr(require_results(in).cache.get()), static_cast<int>(view.value),
-                           static_cast<int>(view.compared), view.selection.a, view.selection.b);
+  const std::string key = demand ? fmt::format("{} {} {}", in.main().source->id(), view.rho, in.snapshot().n_steps())
+                                 : fmt::format("{} {} {} {} {} {}", require_results(in).cache->id(), in.results->trace,
+                                               static_cast<int>(view.value), static_cast<int>(view.compared),
+                                               view.selection.a, view.selection.b);
   LaneCache& cache = *in.cache;
   if (!cache.head_grid || cache.head_grid_key != key) {
     cache.head_grid = std::make_shared<const HeadGrid>(demand ? demand_grid(in) : results_grid(in));

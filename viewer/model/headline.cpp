@@ -7,12 +7,16 @@
 
 namespace kvwave::viewer {
 
-Headline headline(const replay::ResultsReader& reader, std::string_view figure) {
+Headline headline(ResultsCache& results, const std::string& figure, std::span<const std::uint32_t> minus) {
+  const replay::ResultsReader& reader = results.reader();
   const std::size_t n_configurations = reader.configurations().size(), n_traces = reader.traces().size();
   std::vector<std::vector<double>> values;  // [trace][C]
   for (std::uint32_t t = 0; t < n_traces; ++t) {
-    values.push_back(reader.figure(t, figure));
+    values.push_back(*results.figure(t, figure));
     if (values.back().empty()) return {};
+    if (minus.empty()) continue;
+    const std::vector<double> own = values.back();
+    for (std::size_t c = 0; c < n_configurations; ++c) values.back()[c] = own[c] - own[minus[c]];
   }
   Headline found{std::vector<double>(n_configurations, 0.0),
                  std::vector<double>(n_configurations, std::numeric_limits<double>::quiet_NaN())};

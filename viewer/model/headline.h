@@ -2,10 +2,12 @@
 // half-width that the table prints.
 #pragma once
 
-#include <string_view>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
-#include "replay/results_reader.h"
+#include "viewer/model/results_cache.h"
 
 namespace kvwave::viewer {
 
@@ -15,7 +17,9 @@ struct Headline {
   bool empty() const { return mean.empty(); }
 };
 
-/// `figure` is a column name of the CSV, e.g. "realised_mean". Throws as ResultsReader.
-Headline headline(const replay::ResultsReader& reader, std::string_view figure);
+/// `figure` is a column name of the CSV, e.g. "realised_mean". With `minus`, [C], each configuration's difference to
+/// configuration minus[c], trace by trace, so that the interval is that of the paired difference. Throws as
+/// ResultsReader.
+Headline headline(ResultsCache& results, const std::string& figure, std::span<const std::uint32_t> minus = {});
 
 }  // namespace kvwave::viewer

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "viewer/model/trace_source.h"
+
 namespace kvwave::viewer {
 namespace {
 
@@ -18,6 +20,28 @@ auto find_or_read(Map& map, const std::string& key, const Read& read) {
 }
 
 }  // namespace
+
+ResultsCache::ResultsCache(const std::filesystem::path& path)
+    : reader_(path), id_(next_id()), headline_metrics_(reader_.metrics()) {
+  for (const char* extra : {"retained_mass_worst_decile", "needed_after_eviction"}) {
+    if (!reader_.traces().empty() && !reader_.figure(0, extra).empty()) headline_metrics_.emplace_back(extra);
+  }
+}
+
+std::vector<float> ResultsCache::resident_peak(std::uint32_t trace, std::uint32_t configuration) {
+  const std::lock_guard lock(mutex_);
+  return reader_.resident_peak(trace, configuration);
+}
+
+bool ResultsCache::has_binned(const std::string& metric) {
+  const std::lock_guard lock(mutex_);
+  return reader_.has_binned(metric);
+}
+
+std::shared_ptr<const std::vector<double>> ResultsCache::figure(std::uint32_t trace, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  return find_or_read(figures_, fmt::format("{}/{}", trace, name), [&] { return reader_.figure(trace, name); });
+}
 
 ResultsCache::Floats ResultsCache::binned(std::uint32_t trace, const std::string& metric) {
   const std::lock_guard lock(mutex_);

@@ -33,11 +33,16 @@ class Session {
   Session();
   ~Session();
 
+  /// What happens to the trace that is shown when another is opened.
+  enum class Beside {
+    yes,  ///< it stays, the other is overlaid in the wave
+    no,   ///< it is closed, and those overlaid too
+  };
   /// Opens any mix of traces, results and profiles in the background; the kind is found by content. Errors come out
-  /// of take_messages(). The first trace becomes the one shown everywhere unless one is open already.
-  void open(const std::filesystem::path& path);
-  /// Forgets what is open and opens this.
-  void open_instead(const std::filesystem::path& path);
+  /// of take_messages(), and what is open stays open.
+  void open(const std::filesystem::path& path, Beside beside = Beside::yes);
+  /// Makes an overlaid trace the one that is shown everywhere, with the results if they hold it too.
+  void show_trace(std::size_t index);
   /// Picks up what the background threads finished; once per frame.
   void poll();
   /// Looks for new rows of growing traces, at most every 0.5 s.
@@ -87,7 +92,9 @@ class Session {
   };
   struct Mailbox;
 
-  void add_trace(const std::shared_ptr<TraceSource>& source);
+  void add_trace(const std::shared_ptr<TraceSource>& source, Beside beside);
+  void leave_trace();
+  void enter_trace();
   void add_results(std::shared_ptr<ResultsCache> results);
   void match_results();
   void load_tokens();
@@ -100,8 +107,10 @@ class Session {
 
   std::vector<OpenedTrace> traces_;
   std::shared_ptr<ResultsCache> loose_results_;  // opened, belongs to no open trace yet
+  std::string told_mismatch_;                    // whose they are, when that was said already
   std::optional<OpenedResults> results_;
   std::shared_ptr<const replay::Profile> profile_;
+  std::filesystem::path profile_path_;
   ViewState view_;
   SelectionHistory history_;
   std::map<std::string, Slot, std::less<>> slots_;
@@ -111,6 +120,7 @@ class Session {
   std::string needs_asked_;
   std::vector<std::string> messages_;
   std::uint64_t generation_ = 0;
+  std::uint64_t epoch_ = 0;  // grows with another shown trace: figures of the one before come too late
   std::chrono::steady_clock::time_point last_follow_;
   std::array<LaneCache, kLanes> caches_;
   std::shared_ptr<Mailbox> mailbox_;

@@ -1,6 +1,7 @@
 #include "viewer/model/trace_source.h"
 
 #include <algorithm>
+#include <atomic>
 #include <span>
 #include <system_error>
 
@@ -13,7 +14,12 @@ std::unique_ptr<traces::TraceReader>& of(std::array<std::unique_ptr<traces::Trac
 
 }  // namespace
 
-TraceSource::TraceSource(const std::filesystem::path& path) : path_(path) {
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+TraceSource::TraceSource(const std::filesystem::path& path) : path_(path), id_(next_id()) {
   auto opened = std::make_unique<traces::TraceReader>(path);
   snapshot_ = read(*opened, nullptr);
   one_reader_ = snapshot_->growing;

@@ -46,11 +46,16 @@ struct TraceTokens {
   std::vector<float> logprob;      ///< [P], NaN for the prompt
 };
 
+/// 1, 2, ... : never the same twice in one process.
+std::uint64_t next_id();
+
 class TraceSource {
  public:
   /// Opens the file and reads layer_demand, nothing else. Throws traces::Error.
   explicit TraceSource(const std::filesystem::path& path);
 
+  /// Of this object alone, ever: what is kept for it is known by this, not by its address.
+  std::uint64_t id() const { return id_; }
   std::shared_ptr<const TraceSnapshot> snapshot() const;
   /// True for a trace that was growing when it was opened: HDF5 shares its state between two readers of one process, so
   /// a file that changes has one reader, and everything that reads it must run on the quick lane.
@@ -64,6 +69,7 @@ class TraceSource {
   std::shared_ptr<const TraceSnapshot> read(const traces::TraceReader& reader, const TraceSnapshot* before) const;
 
   std::filesystem::path path_;
+  std::uint64_t id_;
   bool one_reader_ = false;
   mutable std::mutex mutex_;
   std::shared_ptr<const TraceSnapshot> snapshot_;

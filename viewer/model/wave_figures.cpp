@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/implied_budgets.h"
 #include "viewer/model/figures.h"
 
 namespace kvwave::viewer {
@@ -20,13 +21,11 @@ Steps shown_steps(const ViewState& view, const TraceSnapshot& trace) {
   return {end > view.window ? end - view.window : 0, end};
 }
 
-struct Wave {
-  std::vector<double> mean, low, high;  // [L]
-};
+constexpr std::size_t kMostWavesKept = 16;
+constexpr std::uint32_t kShownBudget = 128, kShownWindow = 8;  // of the budgets that a profile alone implies
 
-// Mean and 10 % to 90 % quantiles over steps, layer by layer.
-Wave wave_of(const TraceSnapshot& trace, std::size_t rho, Steps steps) {
-  Wave wave;
+WaveCurve wave_of(const TraceSnapshot& trace, std::size_t rho, Steps steps) {
+  WaveCurve wave;
   std::vector<float> values(steps.end - steps.begin);
   for (std::uint32_t layer = 0; layer < trace.info.shape.n_layers; ++layer) {
     double sum = 0;
@@ -44,6 +43,15 @@ Wave wave_of(const TraceSnapshot& trace, std::size_t rho, Steps steps) {
     wave.high.push_back(quantile(0.9));
   }
   return wave;
+}
+
+const WaveCurve& kept_wave(LaneCache& cache, const OpenedTrace& trace, std::size_t rho, Steps steps) {
+  std::string key =
+      fmt::format("{} {} {} {} {}", trace.source->id(), trace.snapshot->n_positions, rho, steps.begin, steps.end);
+  const auto found = cache.waves.find(key);
+  if (found != cache.waves.end()) return found->second;
+  if (cache.waves.size() >= kMostWavesKept) cache.waves.clear();
+  return cache.waves.emplace(std::move(key), wave_of(*trace.snapshot, rho, steps)).first->second;
 }
 
 double mean_of(const std::vector<double>& values) {
@@ -80,6 +88,17 @@ std::vector<double> layer_axis(std::uint32_t n_layers, bool relative) {
   std::vector<double> x(n_layers);
   for (std::uint32_t l = 0; l < n_layers; ++l) x[l] = relative ? (n_layers > 1 ? l / (n_layers - 1.0) : 0.0) : l;
   return x;
+}
+
+// Without results there are no budgets in force, but the profile implies some.
+void add_implied_budgets(const FigureInputs& in, bool relative, Figure& figure) {
+  if (!in.profile || in.results || in.view.normalised || in.profile->demand.size() != in.shape().n_layers) return;
+  Series series{.name = fmt::format("layer budgets it implies, {} entries per KV head", kShownBudget),
+                .mark = Mark::steps,
+                .role = Role::a};
+  series.x = layer_axis(in.shape().n_layers, relative);
+  series.y = replay::implied_budgets(*in.profile, in.shape().n_kv_heads, kShownBudget, kShownWindow).per_head;
+  figure.series.push_back(std::move(series));
 }
 
 void add_budgets(const FigureInputs& in, bool relative, Figure& figure) {
@@ -128,7 +147,7 @@ Figure wave_figure(const FigureInputs& in) {
       continue;
     }
     const Steps own = t == 0 ? steps : Steps{0, trace.n_steps()};
-    Wave wave = wave_of(trace, static_cast<std::size_t>(grid - trace.info.rho.begin()), own);
+    WaveCurve wave = kept_wave(*in.cache, in.traces[t], static_cast<std::size_t>(grid - trace.info.rho.begin()), own);
     const double unit = in.view.normalised ? std::max(1e-9, mean_of(wave.mean)) : 1.0;
     for (auto* values : {&wave.mean, &wave.low, &wave.high}) {
       for (double& value : *values) value /= unit;
@@ -157,7 +176,8 @@ Figure wave_figure(const FigureInputs& in) {
     Series series{.name = fmt::format("profile, N({:g}), {} trace{}", in.profile->rho, in.profile->traces.size(),
                                       in.profile->traces.size() == 1 ? "" : "s"),
                   .mark = Mark::line,
-                  .role = Role::control};
+                  .role = Role::control,
+                  .dashed = true};
     series.x = layer_axis(static_cast<std::uint32_t>(in.profile->demand.size()), relative);
     for (const double value : in.profile->demand) series.y.push_back(value / unit);
     for (const double value : series.y) highest = std::max(highest, value);
@@ -166,6 +186,7 @@ Figure wave_figure(const FigureInputs& in) {
       figure.notes.emplace_back("the profile is of another model");
     }
   }
+  add_implied_budgets(in, relative, figure);
   add_budgets(in, relative, figure);
   for (const Series& series : figure.series) {
     for (const double value : series.y) highest = std::max(highest, value);

@@ -12,14 +12,14 @@ namespace {
 
 constexpr std::array kFigureNames = {"compare", "frontier", "compare-layers", "compare-steps"};
 
-void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, std::uint32_t& chosen) {
+void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, float width, std::uint32_t& chosen) {
   const auto& all = ui.session.results().cache->reader().configurations();
   ImGui::PushStyleColor(ImGuiCol_Text, colour);
   ImGui::AlignTextToFramePadding();
   ImGui::TextUnformatted(id);
   ImGui::PopStyleColor();
   ImGui::SameLine(0, 5 * ui.scale);
-  ImGui::SetNextItemWidth(std::max(90.0F, (ImGui::GetWindowWidth() - 90 * ui.scale) / 2));
+  ImGui::SetNextItemWidth(std::max(80.0F, width));
   if (!ImGui::BeginCombo(fmt::format("##{}", id).c_str(), configuration_name(all[chosen]).c_str(),
                          ImGuiComboFlags_HeightLarge))
     return;
@@ -37,21 +37,27 @@ void controls(Ui& ui, int& shown) {
   ViewState view = ui.view();
   ImGui::SameLine();
   ImGui::SetNextItemWidth(std::max(80.0F, ImGui::GetContentRegionAvail().x));
-  std::vector<std::string> metrics = ui.session.results().cache->reader().metrics();
-  if (shown < 2) {
-    for (const char* extra : {"retained_mass_worst_decile", "needed_after_eviction"}) {
-      if (!ui.session.results().cache->reader().figure(0, extra).empty()) metrics.emplace_back(extra);
-    }
-  }
+  const ResultsCache& results = *ui.session.results().cache;
+  const std::vector<std::string>& metrics = shown < 2 ? results.headline_metrics() : results.reader().metrics();
   if (ImGui::BeginCombo("##metric", metric_label(view.metric).c_str())) {
     for (const std::string& metric : metrics) {
       if (ImGui::Selectable(metric_label(metric).c_str(), metric == view.metric)) view.metric = metric;
     }
     ImGui::EndCombo();
   }
-  configuration_combo(ui, "A", ui.theme.a, view.selection.a);
+  if (shown < 2) {
+    ImGui::Checkbox("minus B", &view.minus_b);
+    ImGui::SetItemTooltip("differences to strategy B at the same budget: near lines come apart");
+    ImGui::SameLine();
+  } else if (shown == 2) {
+    ImGui::Checkbox("at cursor", &view.at_cursor);
+    ImGui::SetItemTooltip("the steps around the time cursor instead of the whole run");
+    ImGui::SameLine();
+  }
+  const float room = ImGui::GetContentRegionAvail().x - 54 * ui.scale;
+  configuration_combo(ui, "A", ui.theme.a, room / 2, view.selection.a);
   ImGui::SameLine();
-  configuration_combo(ui, "B", ui.theme.b, view.selection.b);
+  configuration_combo(ui, "B", ui.theme.b, room / 2, view.selection.b);
   ui.set_view(std::move(view));
 }
 

@@ -11,12 +11,12 @@ void ledger_panel(Ui& ui) {
   constexpr std::array kShown = {"Ledger", "Run"};
   choice("shown", kShown, shown);
   ImGui::SameLine();
+  const std::string command = ui.session.command() + show_options(ui.tabs);
   if (ImGui::Button("Copy command")) {
-    const std::string command = ui.session.command();
     ImGui::SetClipboardText(command.c_str());
     ui.status = "copied: " + command;
   }
-  ImGui::SetItemTooltip("the command that opens this view again:\n%s", ui.session.command().c_str());
+  ImGui::SetItemTooltip("the command that opens this view again:\n%s", command.c_str());
   draw_table_figure(ui, shown == 0 ? "ledger" : "run", ImGui::GetContentRegionAvail());
 }
 

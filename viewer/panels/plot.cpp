@@ -3,83 +3,27 @@
 #include <algorithm>
 #include <cmath>
 #include <implot.h>
-#include <implot_internal.h>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "viewer/model/colour_map.h"
+#include "viewer/panels/colour_bar.h"
+#include "viewer/panels/plot_labels.h"
 #include "viewer/panels/plot_marks.h"
 #include "viewer/panels/plot_tooltip.h"
 
 namespace kvwave::viewer {
 namespace {
 
-constexpr float kBarWidth = 14, kBarRoom = 74, kSmallestPlot = 48;
+constexpr float kSmallestPlot = 48;
 constexpr std::size_t kMostInPanelLegend = 7;
-
-std::string bar_tick(double value) {
-  return value != 0 && std::abs(value) < 0.01 ? fmt::format("{:.0e}", value) : fmt::format("{:.4g}", value);
-}
-
-// Round values inside [low, high], about `wanted` of them.
-std::vector<double> round_ticks(double low, double high, int wanted) {
-  std::vector<double> ticks;
-  const double raw = (high - low) / wanted, power = std::pow(10.0, std::floor(std::log10(raw)));
-  const double step = power * (raw / power > 5 ? 10 : raw / power > 2 ? 5 : raw / power > 1 ? 2 : 1);
-  for (double t = std::ceil(low / step) * step; t <= high + step * 1e-6; t += step) {
-    ticks.push_back(std::abs(t) < step * 1e-6 ? 0 : t);
-  }
-  return ticks;
-}
-
-std::vector<double> bar_ticks(const Heatmap& map, float height) {
-  std::vector<double> ticks;
-  if (map.scale == Scale::decades) {
-    for (double t = std::pow(10.0, std::ceil(std::log10(map.low) - 1e-6)); t <= map.high * 1.000001; t *= 10) {
-      ticks.push_back(t);
-      if (std::log10(map.high / map.low) < 2 && t * 3 <= map.high) ticks.push_back(t * 3);
-    }
-    return ticks;
-  }
-  return map.high > map.low ? round_ticks(map.low, map.high, std::max(2, static_cast<int>(height / 60))) : ticks;
-}
-
-// The colour bar right of a heatmap: gradient, ticks, and what it measures written along it.
-void draw_colour_bar(Ui& ui, const Heatmap& map, ImVec2 top, float height) {
-  ImDrawList* draw = ImGui::GetWindowDrawList();
-  const float width = kBarWidth * ui.scale;
-  const auto& table = colour_table(map.scale == Scale::diverging ? ColourMap::diverging : ColourMap::sequential);
-  constexpr int kSlices = 64;
-  for (int i = 0; i < kSlices; ++i) {
-    const float y0 = top.y + height * static_cast<float>(kSlices - 1 - i) / kSlices;
-    draw->AddRectFilled(ImVec2(top.x, y0), ImVec2(top.x + width, y0 + height / kSlices + 1),
-                        table[static_cast<std::size_t>(i) * 255 / (kSlices - 1)]);
-  }
-  draw->AddRect(top, ImVec2(top.x + width, top.y + height), packed(ui.theme.line));
-  ImGui::PushFont(nullptr, kSmallSize);
-  const float text = ImGui::GetTextLineHeight();
-  for (const double tick : bar_ticks(map, height)) {
-    const float y = top.y + height * (1 - colour_position(map, static_cast<float>(tick)));
-    draw->AddLine(ImVec2(top.x + width, y), ImVec2(top.x + width + 3 * ui.scale, y), packed(ui.theme.muted));
-    draw->AddText(
-        ImVec2(top.x + width + 5 * ui.scale, std::clamp(y - text / 2, top.y - text / 3, top.y + height - text * 0.7F)),
-        packed(ui.theme.muted), bar_tick(tick).c_str());
-  }
-  const ImVec2 label = ImGui::CalcTextSize(map.label.c_str());
-  if (label.x < height) {
-    ImPlot::AddTextVertical(draw, ImVec2(top.x + (kBarRoom - 16) * ui.scale, top.y + (height + label.x) / 2),
-                            packed(ui.theme.muted), map.label.c_str());
-  }
-  ImGui::PopFont();
-}
 
 // Swatches and names, flowing over as many lines as it takes.
 void draw_legend(Ui& ui, const Figure& figure, float width) {
   std::vector<const Series*> named;
   std::size_t others = 0;
   for (const Series& series : figure.series) {
-    if (series.name.ends_with(", q_heads")) continue;
+    if (series.name.ends_with(", q_heads") || !series.end_label.empty()) continue;
     // A panel is small: many lines are told apart by their tooltip, A and B by the legend. A picture names all.
     const bool brief = !ui.exporting && figure.series.size() > kMostInPanelLegend;
     if (brief && series.role != Role::a && series.role != Role::b) {
@@ -214,7 +158,7 @@ PlotClick plot_input(Ui& ui, const Figure& figure, PlotMemory& memory) {
 
 PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
   PlotMemory& memory = ui.plots[figure.name];
-  const float room = figure.heatmap ? kBarRoom * ui.scale : 0;
+  const float room = figure.heatmap ? kColourBarRoom * ui.scale : end_label_room(ui, figure, size.x);
   PlotClick click;
   ImPlotFlags flags = ImPlotFlags_NoTitle | ImPlotFlags_NoLegend | ImPlotFlags_NoMenus | ImPlotFlags_NoMouseText;
   if (ui.exporting) flags |= ImPlotFlags_NoInputs;
@@ -225,6 +169,8 @@ PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 
     if (figure.heatmap && figure.heatmap->values) draw_heatmap(figure, version, memory);
     for (const Series& series : figure.series) draw_series(ui, series, figure.y);
     draw_selection(ui, figure);
+    draw_point_labels(ui, figure);
+    draw_end_labels(ui, figure, size.x, room);
     if (!ui.exporting) click = plot_input(ui, figure, memory);
     const ImVec2 at = ImPlot::GetPlotPos(), area = ImPlot::GetPlotSize();
     ImPlot::EndPlot();
@@ -270,7 +216,10 @@ PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size) {
     draw_message(ui, !slot.error.empty() ? slot.error : slot.pending ? "reading ..." : "nothing is open", size);
     return {};
   }
-  const Figure& figure = *slot.figure;
+  return draw_plot_figure(ui, *slot.figure, slot.version, size);
+}
+
+PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
   const float top = ImGui::GetCursorPosY();
   draw_title(ui, figure);
   draw_legend(ui, figure, size.x);
@@ -282,7 +231,7 @@ PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size) {
   ImGui::PopFont();
   const float height = size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
   if (size.x < kSmallestPlot || height < kSmallestPlot) return {};
-  const PlotClick click = draw_plot(ui, figure, slot.version, ImVec2(size.x, height));
+  const PlotClick click = draw_plot(ui, figure, version, ImVec2(size.x, height));
   if (!notes.empty()) {
     ImGui::PushFont(nullptr, kSmallSize);
     ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.muted);

@@ -16,6 +16,9 @@ struct PlotClick {
 /// The newest figure of that name into `size` pixels, or why there is none.
 PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size);
 
+/// This figure, which is no table; `version` grows when its values change.
+PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size);
+
 /// A heading with a muted second line.
 void draw_title(Ui& ui, const Figure& figure);
 

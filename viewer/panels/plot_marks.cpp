@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "viewer/model/colour_map.h"
+#include "viewer/model/eviction_map.h"
 
 namespace kvwave::viewer {
 namespace {
@@ -52,19 +53,48 @@ int count(const std::vector<double>& values) {
   return static_cast<int>(values.size());
 }
 
+void draw_dashes(const Series& series, ImU32 colour, float scale) {
+  constexpr float kOn = 7, kPeriod = 12;
+  ImDrawList* draw = ImPlot::GetPlotDrawList();
+  ImPlot::PushPlotClipRect();
+  float phase = 0;  // runs on through corners
+  for (std::size_t i = 0; i + 1 < series.x.size(); ++i) {
+    const ImVec2 from = ImPlot::PlotToPixels(series.x[i], series.y[i]),
+                 to = ImPlot::PlotToPixels(series.x[i + 1], series.y[i + 1]);
+    const float length = std::hypot(to.x - from.x, to.y - from.y);
+    if (!(length > 0) || length > 1e5F) continue;
+    const auto at = [&](float t) {
+      return ImVec2(from.x + (to.x - from.x) * t / length, from.y + (to.y - from.y) * t / length);
+    };
+    for (float t = 0; t < length;) {
+      const float in_period = std::fmod((phase + t) / scale, kPeriod);
+      const bool on = in_period < kOn;
+      const float end = std::min(length, t + std::max(0.5F, ((on ? kOn : kPeriod) - in_period) * scale));
+      if (on) draw->AddLine(at(t), at(end), colour, 1.8F * scale);
+      t = end;
+    }
+    phase += length;
+  }
+  ImPlot::PopPlotClipRect();
+}
+
 void draw_line(const Series& series, ImPlotSpec spec, float scale) {
+  if (series.dashed) return draw_dashes(series, packed(spec.LineColor), scale);
   const bool few = series.x.size() <= kMostMarkers;
   spec.LineWeight = (series.role == Role::control ? 1.2F : series.role == Role::other ? 1.5F : 2.2F) * scale;
-  if (few) {
-    spec.Marker = kMarkers[marker_of(series)];
-    spec.MarkerSize = (series.role == Role::control || series.role == Role::other ? 2.6F : 3.2F) * scale;
-  }
   const bool many = static_cast<double>(series.x.size()) > 2 * ImPlot::GetPlotSize().x;
   if (many) {
     const Points points = thinned(series);
     ImPlot::PlotLine(series.name.c_str(), points.x.data(), points.y.data(), count(points.x), spec);
   } else {
     ImPlot::PlotLine(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), spec);
+  }
+  if (few) {  // apart from the line, whose weight would round their corners off
+    ImPlotSpec dots = spec;
+    dots.LineWeight = scale;
+    dots.Marker = kMarkers[marker_of(series)];
+    dots.MarkerSize = (series.role == Role::control || series.role == Role::other ? 2.8F : 3.4F) * scale;
+    ImPlot::PlotScatter(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), dots);
   }
   if (series.low.size() == series.x.size() && !series.low.empty()) {
     std::vector<double> below(series.x.size()), above(series.x.size());
@@ -88,6 +118,32 @@ void draw_steps(const Series& series, ImPlotSpec spec, float scale) {
   }
   spec.LineWeight = 1.8F * scale;
   ImPlot::PlotLine(series.name.c_str(), x.data(), y.data(), count(x), spec);
+}
+
+// Where stems would merge into an area, most values are dots, and only those that count for something have a stem.
+void draw_stems(const Series& series, ImPlotSpec spec, const Axis& y, float scale) {
+  constexpr double kPixelsPerStem = 3;
+  const ImPlotRect limits = ImPlot::GetPlotLimits();
+  const bool few = limits.X.Size() * kPixelsPerStem < ImPlot::GetPlotSize().x;
+  Points tall, low;
+  for (std::size_t i = 0; i < series.x.size(); ++i) {
+    if (series.x[i] < limits.X.Min || series.x[i] > limits.X.Max) continue;
+    Points& out = few || series.y[i] >= kNeededProb ? tall : low;
+    out.x.push_back(series.x[i]);
+    out.y.push_back(series.y[i]);
+  }
+  spec.Marker = ImPlotMarker_Circle;
+  if (!low.x.empty()) {
+    ImPlotSpec dots = spec;
+    dots.MarkerSize = 1.6F * scale;
+    dots.MarkerLineColor.w = dots.MarkerFillColor.w = 0.65F;
+    ImPlot::PlotScatter(series.name.c_str(), low.x.data(), low.y.data(), count(low.x), dots);
+  }
+  if (tall.x.empty()) return;
+  spec.LineColor.w = 0.8F;
+  spec.LineWeight = (few ? 2.0F : 1.6F) * scale;
+  spec.MarkerSize = (few ? 2.5F : 2.6F) * scale;
+  ImPlot::PlotStems(series.name.c_str(), tall.x.data(), tall.y.data(), count(tall.x), y.low, spec);
 }
 
 void fill_columns(Ui& ui, double from, double to) {
@@ -135,7 +191,6 @@ void draw_series(Ui& ui, const Series& series, const Axis& y) {
   ImPlotSpec spec;
   spec.LineColor = spec.FillColor = spec.MarkerLineColor = spec.MarkerFillColor =
       ui.theme.of(series.role, series.colour);
-  const bool few = ImPlot::GetPlotLimits().X.Size() < 200;  // stems on screen
   switch (series.mark) {
     case Mark::line:
       return draw_line(series, spec, ui.scale);
@@ -148,12 +203,7 @@ void draw_series(Ui& ui, const Series& series, const Axis& y) {
                          spec);
       return;
     case Mark::stems:
-      spec.LineColor.w = few ? 0.8F : 0.35F;  // many stems: the heads carry the picture
-      spec.LineWeight = (few ? 2.0F : 1.0F) * ui.scale;
-      spec.Marker = ImPlotMarker_Circle;
-      spec.MarkerSize = (few ? 2.5F : 1.6F) * ui.scale;
-      ImPlot::PlotStems(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), y.low, spec);
-      return;
+      return draw_stems(series, spec, y, ui.scale);
     case Mark::points:
       spec.Marker = ImPlotMarker_Circle;
       spec.MarkerSize = 1.9F * ui.scale;
@@ -170,6 +220,17 @@ void draw_swatch(Ui& ui, const Series& series, ImVec2 left, float width) {
   if (series.mark == Mark::band) {
     draw->AddRectFilled(ImVec2(left.x, left.y - 5 * ui.scale), ImVec2(left.x + width, left.y + 5 * ui.scale),
                         packed(colour, 0.16F));
+    return;
+  }
+  if (series.dashed) {
+    for (float x = 0; x < width; x += width * 0.4F) {
+      draw->AddLine(ImVec2(left.x + x, left.y), ImVec2(left.x + std::min(width, x + width * 0.24F), left.y),
+                    packed(colour), 1.8F * ui.scale);
+    }
+    return;
+  }
+  if (series.mark == Mark::stems) {
+    draw->AddCircleFilled(ImVec2(left.x + width / 2, left.y), 3 * ui.scale, packed(colour));
     return;
   }
   draw->AddLine(left, ImVec2(left.x + width, left.y), packed(colour),

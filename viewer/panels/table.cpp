@@ -1,6 +1,11 @@
 #include "viewer/panels/table.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -33,14 +38,79 @@ void choose_line(Ui& ui, std::uint32_t line) {
   ui.select(selection);
 }
 
+// In a panel every pixel counts: one word a column, and a control is told by its grey.
+std::string heading(const Ui& ui, const std::string& column) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kShort = {{{"requested", "asked"},
+                                                                                    {"realised mean", "mean"},
+                                                                                    {"realised peak", "peak"},
+                                                                                    {"cache at peak", "cache"},
+                                                                                    {"retained mass", "mass"}}};
+  const auto found = std::find_if(kShort.begin(), kShort.end(), [&](const auto& one) { return one.first == column; });
+  return std::string(ui.exporting || found == kShort.end() ? column : found->second);
+}
+
+std::string cell_text(const Ui& ui, const std::vector<std::string>& row, std::size_t column) {
+  constexpr std::string_view kControl = " (control)";
+  if (ui.exporting || column != 1 || !row[1].ends_with(kControl)) return row[column];
+  return row[1].substr(0, row[1].size() - kControl.size());
+}
+
+// Widths that show every cell whole.
+std::vector<float> natural_widths(const Ui& ui, const Table& table) {
+  std::vector<float> widths;
+  for (const std::string& name : table.columns) widths.push_back(ImGui::CalcTextSize(heading(ui, name).c_str()).x);
+  for (const auto& row : table.rows) {
+    for (std::size_t c = 0; c < row.size(); ++c)
+      widths[c] = std::max(widths[c], ImGui::CalcTextSize(cell_text(ui, row, c).c_str()).x);
+  }
+  return widths;
+}
+
+// Columns that fit side by side: a cut number says something else, so the least important ones are left out whole.
+std::vector<int> columns_that_fit(const Table& table, const std::vector<float>& widths, float room) {
+  std::vector<int> columns(table.columns.size());
+  std::iota(columns.begin(), columns.end(), 0);
+  const float padding = 2 * ImGui::GetStyle().CellPadding.x + 1;
+  const auto needed = [&] {
+    float sum = 0;
+    for (const int c : columns) sum += widths[static_cast<std::size_t>(c)] + padding;
+    return sum;
+  };
+  while (columns.size() > 2 && table.importance.size() == table.columns.size() && needed() > room) {
+    columns.erase(std::min_element(columns.begin(), columns.end(), [&](int x, int y) {
+      return table.importance[static_cast<std::size_t>(x)] < table.importance[static_cast<std::size_t>(y)];
+    }));
+  }
+  return columns;
+}
+
+std::string row_tip(const Table& table, const std::vector<std::string>& row) {
+  std::string tip = row[1];
+  for (std::size_t c = 2; c < row.size(); ++c) {
+    if (!row[c].empty()) tip += fmt::format("\n{}: {}", table.columns[c], row[c]);
+  }
+  return tip + "\nclick: make it A; Shift+click: B";
+}
+
 void draw_ledger(Ui& ui, const Table& table, ImVec2 size) {
   const ImGuiTableFlags flags = ImGuiTableFlags_RowBg | ImGuiTableFlags_BordersInnerH | ImGuiTableFlags_ScrollY |
-                                ImGuiTableFlags_ScrollX | ImGuiTableFlags_Resizable | ImGuiTableFlags_SizingFixedFit;
-  const int columns = static_cast<int>(table.columns.size());
-  if (!ImGui::BeginTable("ledger", columns, flags, size)) return;
-  ImGui::TableSetupScrollFreeze(2, 1);
-  for (const std::string& name : table.columns) ImGui::TableSetupColumn(name.empty() ? "##which" : name.c_str());
-  ImGui::TableHeadersRow();
+                                ImGuiTableFlags_NoSavedSettings | ImGuiTableFlags_SizingFixedFit;
+  const std::vector<float> widths = natural_widths(ui, table);
+  const std::vector<int> shown = columns_that_fit(table, widths, size.x - ImGui::GetStyle().ScrollbarSize);
+  const int columns = static_cast<int>(shown.size());
+  // Another table for another number of columns.
+  if (!ImGui::BeginTable(fmt::format("ledger {}", columns).c_str(), columns, flags, size)) return;
+  ImGui::TableSetupScrollFreeze(0, 1);
+  for (const int c : shown) {
+    const std::string& name = table.columns[static_cast<std::size_t>(c)];
+    ImGui::TableSetupColumn(name.empty() ? "##which" : name.c_str(), 0, widths[static_cast<std::size_t>(c)]);
+  }
+  ImGui::TableNextRow(ImGuiTableRowFlags_Headers);
+  for (int i = 0; i < columns; ++i) {
+    ImGui::TableSetColumnIndex(i);
+    const std::string& name = table.columns[static_cast<std::size_t>(shown[static_cast<std::size_t>(i)])];
+    draw_cell(ui, heading(ui, name), shown[static_cast<std::size_t>(i)] > 1 && name != "flags", ui.theme.muted);
+  }
   ImGuiListClipper clipper;
   clipper.Begin(static_cast<int>(table.rows.size()));
   while (clipper.Step()) {
@@ -48,20 +118,21 @@ void draw_ledger(Ui& ui, const Table& table, ImVec2 size) {
       const auto& row = table.rows[static_cast<std::size_t>(r)];
       ImGui::TableNextRow();
       const bool control = row[1].ends_with("(control)");
-      for (int c = 0; c < columns; ++c) {
-        ImGui::TableSetColumnIndex(c);
-        const std::string& text = row[static_cast<std::size_t>(c)];
+      for (int i = 0; i < columns; ++i) {
+        const int c = shown[static_cast<std::size_t>(i)];
+        ImGui::TableSetColumnIndex(i);
+        const std::string text = cell_text(ui, row, static_cast<std::size_t>(c));
         if (c == 0 && !ui.exporting) {
           const bool chosen = !text.empty();
           if (ImGui::Selectable(fmt::format("##{}", r).c_str(), chosen, ImGuiSelectableFlags_SpanAllColumns)) {
             choose_line(ui, static_cast<std::uint32_t>(r));
           }
-          ImGui::SetItemTooltip("click: make it A; Shift+click: B");
+          if (ImGui::IsItemHovered(ImGuiHoveredFlags_ForTooltip)) ImGui::SetTooltip("%s", row_tip(table, row).c_str());
           ImGui::SameLine(0, 0);
         }
         ImVec4 colour = control ? ui.theme.muted : ui.theme.ink;
         if (c == 0) colour = text == "B" ? ui.theme.b : ui.theme.a;
-        if (c == columns - 1) colour = ui.theme.warning;
+        if (table.columns[static_cast<std::size_t>(c)] == "flags") colour = ui.theme.warning;
         draw_cell(ui, text, c > 1 && is_number(text), colour);
       }
     }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -118,16 +120,16 @@ Rgb held_colour(const Ui& ui, float share) {
   return {mix(from.x, to.x), mix(from.y, to.y), mix(from.z, to.z)};
 }
 
-TokenLook look_of(const Ui& ui, const EvictionMap* map, HeadRange heads, std::uint32_t position) {
+// `held`: by how many of the heads; nothing without results.
+TokenLook look_of(const Ui& ui, std::optional<std::uint32_t> held, HeadRange heads) {
   TokenLook look{0, packed(ui.theme.ink), false};
-  if (map == nullptr) return look;
-  const std::uint32_t held = map->holders(heads, position, ui.view().step);
-  if (held == 0) {
+  if (!held) return look;
+  if (*held == 0) {
     look.text = packed(ui.theme.muted, 0.75F);
     look.dropped = true;
     return look;
   }
-  const Rgb colour = held_colour(ui, static_cast<float>(held) / static_cast<float>(heads.size()));
+  const Rgb colour = held_colour(ui, static_cast<float>(*held) / static_cast<float>(heads.size()));
   look.fill = pack(colour);
   look.text = luminance(colour) > 0.25 ? IM_COL32(15, 18, 22, 255) : IM_COL32(250, 250, 250, 255);
   return look;
@@ -280,20 +282,27 @@ void draw_tokens(Ui& ui, ImVec2 size) {
       ImGui::SetScrollY(
           std::max(0.0F, std::ceil((static_cast<float>(lines) * line - ImGui::GetWindowHeight()) / line) * line));
     }
+    if (!ui.exporting && ui.text.shown == 0 && !ui.scroll_to) ui.scroll_to = ui.view().selection.position;
     ui.text.shown = n;
     ui.text.height = ImGui::GetWindowHeight();
-    if (ui.scroll_to && *ui.scroll_to < layout.boxes.size()) {
+    // Heights are known from the second frame on; before, there is nothing to scroll.
+    if (ui.scroll_to && *ui.scroll_to < layout.boxes.size() && ImGui::GetScrollMaxY() > 0) {
       ImGui::SetScrollY(
           std::max(0.0F, static_cast<float>(layout.boxes[*ui.scroll_to].line) * line - ImGui::GetWindowHeight() / 2));
       ui.scroll_to.reset();
     }
     const float first = std::max(0.0F, std::floor(ImGui::GetScrollY() / line));
     const auto last = std::min(static_cast<float>(lines), first + std::ceil(ImGui::GetWindowHeight() / line) + 1);
+    const auto line_at = [&](float index) { return static_cast<std::size_t>(std::max(0.0F, index)); };
+    const std::uint32_t seen = last > first ? layout.line_begin[line_at(first)] : 0,
+                        seen_end = last > first ? std::min(n, layout.line_begin[line_at(last)]) : 0;
+    std::vector<std::uint32_t> held;
+    if (map && seen_end > seen) held = map->holders(heads, seen, seen_end, ui.view().step);
     for (auto l = static_cast<std::size_t>(first); l < static_cast<std::size_t>(std::max(first, last)); ++l) {
       for (std::uint32_t p = layout.line_begin[l]; p < std::min(n, layout.line_begin[l + 1]); ++p) {
         const std::string text = printable(tokens.piece[p]);
         const bool found = !ui.search.empty() && text.find(ui.search) != std::string::npos;
-        draw_token(ui, look_of(ui, map.get(), heads, p),
+        draw_token(ui, look_of(ui, held.empty() ? std::optional<std::uint32_t>() : held[p - seen], heads),
                    ImVec2(origin.x + layout.boxes[p].x, origin.y + static_cast<float>(l) * line), layout.boxes[p], line,
                    text, p, found);
       }

@@ -12,6 +12,7 @@
 #include "viewer/app/theme.h"
 #include "viewer/model/heat_raster.h"
 #include "viewer/model/session.h"
+#include "viewer/panels/panel_tabs.h"
 #include "viewer/panels/token_layout.h"
 
 namespace kvwave::viewer {
@@ -30,11 +31,6 @@ struct PlotMemory {
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;  ///< the figure's full axes
   std::string menu_value;                               ///< what the open menu would copy
   bool reset = true;                                    ///< show the whole figure in the next frame
-};
-
-/// Which of a panel's figures is in front.
-struct PanelTabs {
-  int wave = 0, heads = 0, attention = 0, tokens = 0, compare = 0, ledger = 0;
 };
 
 /// The text laid out for one width and size.
