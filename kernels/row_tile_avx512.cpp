@@ -39,21 +39,19 @@ void logits_1_key(const float* query, const float* key, std::uint32_t n_lanes, s
   _mm512_storeu_ps(out, _mm512_mul_ps(sum, scale));
 }
 
-// exp(x) for x <= 0, relative error below 2e-7; exactly 0 below -87.
-__m512 exp_negative(__m512 x) {
-  const __m512 lowest = _mm512_set1_ps(-87.0F);
-  const __mmask16 keep = _mm512_cmp_ps_mask(x, lowest, _CMP_GE_OQ);
+// 2^x for x <= 0, relative error below 2e-7; exactly 0 below -126.
+inline __m512 power_of_2(__m512 x) {
+  const __mmask16 keep = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0F), _CMP_GE_OQ);
   const __m512 t = _mm512_maskz_mov_ps(keep, x);
-  const __m512 k = _mm512_maskz_roundscale_ps(keep, _mm512_mul_ps(t, _mm512_set1_ps(1.44269504F)), 0);
-  __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0.693359375F), t);
-  r = _mm512_fnmadd_ps(k, _mm512_set1_ps(-2.12194440e-4F), r);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4F);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3F));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3F));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2F));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1F));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1F));
-  p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), _mm512_add_ps(r, _mm512_set1_ps(1.0F)));
+  const __m512 k = _mm512_maskz_roundscale_ps(keep, t, 0);
+  const __m512 r = _mm512_sub_ps(t, k);
+  __m512 p = _mm512_set1_ps(1.535336188319500e-4F);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.339887440266574e-3F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618437357674640e-3F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550332471162809e-2F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402264791363012e-1F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931472028550421e-1F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
   return _mm512_maskz_scalef_ps(keep, p, k);
 }
 
@@ -87,34 +85,47 @@ void tile_logits_avx512(const float* query, const float* key, std::uint32_t n_po
   }
 }
 
-void tile_softmax_avx512(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes,
-                         const std::uint32_t* n_visible) {
+void tile_powers_avx512(float* block, std::uint32_t n_positions, std::uint32_t n_lanes, const std::uint32_t* n_visible,
+                        std::uint32_t first_position, float* top, float* total) {
   for (std::uint32_t lane = 0; lane < n_lanes; lane += 16) {
-    const __m512i visible = _mm512_loadu_si512(n_visible + lane);
-    const __m512 nothing = _mm512_set1_ps(-__builtin_inff());
-    __m512 top = nothing;
-    for (std::uint32_t i = 0; i < n_positions; ++i) {
-      const __mmask16 seen = _mm512_cmpgt_epu32_mask(visible, _mm512_set1_epi32(static_cast<int>(i)));
-      top = _mm512_mask_max_ps(top, seen, top, _mm512_loadu_ps(tile + i * static_cast<unsigned long>(n_lanes) + lane));
-    }
-    __m512 total = _mm512_setzero_ps();
-    for (std::uint32_t begin = 0; begin < n_positions; begin += 128) {
-      const std::uint32_t end = n_positions - begin > 128 ? begin + 128 : n_positions;
-      __m512 part = _mm512_setzero_ps();
-      for (std::uint32_t i = begin; i < end; ++i) {
-        float* const line = tile + i * static_cast<unsigned long>(n_lanes) + lane;
-        const __mmask16 seen = _mm512_cmpgt_epu32_mask(visible, _mm512_set1_epi32(static_cast<int>(i)));
-        const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(line), top);
-        const __m512 e = _mm512_maskz_mov_ps(seen, exp_negative(_mm512_mask_mov_ps(nothing, seen, x)));
-        _mm512_storeu_ps(line, e);
-        part = _mm512_add_ps(part, e);
+    float* const lines = block + lane;
+    const __m512 before = _mm512_loadu_ps(top + lane);
+    if (n_visible != nullptr) {  // what a lane does not see is put out of the way
+      const __m512i visible = _mm512_loadu_si512(n_visible + lane);
+      const __m512 nothing = _mm512_set1_ps(-__builtin_inff());
+      for (std::uint32_t i = 0; i < n_positions; ++i) {
+        float* const line = lines + i * static_cast<unsigned long>(n_lanes);
+        const __mmask16 seen =
+            _mm512_cmpgt_epu32_mask(visible, _mm512_set1_epi32(static_cast<int>(first_position + i)));
+        _mm512_storeu_ps(line, _mm512_mask_mov_ps(nothing, seen, _mm512_loadu_ps(line)));
       }
-      total = _mm512_add_ps(total, part);
     }
-    const __m512 share = _mm512_div_ps(_mm512_set1_ps(1.0F), total);
+    __m512 now = before;
     for (std::uint32_t i = 0; i < n_positions; ++i) {
-      float* const line = tile + i * static_cast<unsigned long>(n_lanes) + lane;
-      _mm512_storeu_ps(line, _mm512_mul_ps(_mm512_loadu_ps(line), share));
+      now = _mm512_max_ps(now, _mm512_loadu_ps(lines + i * static_cast<unsigned long>(n_lanes)));
+    }
+    __m512 sum = _mm512_setzero_ps();
+    for (std::uint32_t i = 0; i < n_positions; ++i) {
+      float* const line = lines + i * static_cast<unsigned long>(n_lanes);
+      const __m512 power = power_of_2(_mm512_sub_ps(_mm512_loadu_ps(line), now));
+      _mm512_storeu_ps(line, power);
+      sum = _mm512_add_ps(sum, power);
+    }
+    const __m512 so_far = _mm512_mul_ps(_mm512_loadu_ps(total + lane), power_of_2(_mm512_sub_ps(before, now)));
+    _mm512_storeu_ps(total + lane, _mm512_add_ps(so_far, sum));
+    _mm512_storeu_ps(top + lane, now);
+  }
+}
+
+void tile_scale_avx512(float* prob, std::uint32_t n_positions, std::uint32_t n_lanes, const float* factor,
+                       std::int32_t* fixed) {
+  const __m512 one = _mm512_set1_ps(0x1p30F);
+  for (std::uint32_t i = 0; i < n_positions; ++i) {
+    for (std::uint32_t lane = 0; lane < n_lanes; lane += 16) {
+      const unsigned long at = i * static_cast<unsigned long>(n_lanes) + lane;
+      const __m512 p = _mm512_mul_ps(_mm512_loadu_ps(prob + at), _mm512_loadu_ps(factor + lane));
+      _mm512_storeu_ps(prob + at, p);
+      _mm512_storeu_si512(fixed + at, _mm512_cvtps_epi32(_mm512_mul_ps(p, one)));
     }
   }
 }

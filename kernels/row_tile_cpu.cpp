@@ -3,8 +3,11 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <vector>
 
 #include "kernels/cpu_features.h"
+#include "kernels/retained_mass.h"
 #include "kernels/row_tile.h"
 #include "kernels/row_tile_paths.h"
 
@@ -25,22 +28,34 @@ void tile_logits_baseline(const float* query, const float* key, std::uint32_t n_
   }
 }
 
-void tile_softmax_baseline(float* tile, std::uint32_t n_positions, std::uint32_t n_lanes,
-                           const std::uint32_t* n_visible) {
+void tile_powers_baseline(float* block, std::uint32_t n_positions, std::uint32_t n_lanes,
+                          const std::uint32_t* n_visible, std::uint32_t first_position, float* top, float* total) {
   for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-    float* const column = tile + lane;
-    const std::uint32_t n = n_visible[lane];
-    float top = -std::numeric_limits<float>::infinity();
-    for (std::uint32_t i = 0; i < n; ++i) top = std::max(top, column[i * std::size_t{n_lanes}]);
-    double total = 0;
+    float* const column = block + lane;
+    const std::uint32_t beyond = n_visible == nullptr ? UINT32_MAX : n_visible[lane];
+    const std::uint32_t n = beyond > first_position ? std::min(n_positions, beyond - first_position) : 0;
+    float now = top[lane];
+    for (std::uint32_t i = 0; i < n; ++i) now = std::max(now, column[i * std::size_t{n_lanes}]);
+    double sum = total[lane] > 0 ? double{total[lane]} * std::exp2(top[lane] - now) : 0.0;
     for (std::uint32_t i = 0; i < n; ++i) {
       float& x = column[i * std::size_t{n_lanes}];
-      x = std::exp(x - top);
-      total += x;
+      x = std::exp2(x - now);
+      sum += x;
     }
-    const auto share = static_cast<float>(1.0 / total);
-    for (std::uint32_t i = 0; i < n; ++i) column[i * std::size_t{n_lanes}] *= share;
     for (std::uint32_t i = n; i < n_positions; ++i) column[i * std::size_t{n_lanes}] = 0.0F;
+    top[lane] = now;
+    total[lane] = static_cast<float>(sum);
+  }
+}
+
+void tile_scale_baseline(float* prob, std::uint32_t n_positions, std::uint32_t n_lanes, const float* factor,
+                         std::int32_t* fixed) {
+  for (std::uint32_t i = 0; i < n_positions; ++i) {
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
+      const std::size_t at = i * std::size_t{n_lanes} + lane;
+      prob[at] *= factor[lane];
+      fixed[at] = static_cast<std::int32_t>(std::lrintf(prob[at] * kFixedOne));
+    }
   }
 }
 
@@ -51,26 +66,61 @@ void tile_count_baseline(const float* tile, std::uint32_t n_positions, std::uint
   }
 }
 
-void attention_rows(const RowTile& tile, std::span<const float> query, std::span<const float> key,
-                    std::span<const std::uint32_t> n_visible, std::span<float> prob) {
-  assert(tile.n_lanes % kLaneBlock == 0 && n_visible.size() == tile.n_lanes);
-  assert(query.size() == std::size_t{tile.head_dim} * tile.n_lanes);
-  assert(key.size() >= std::size_t{tile.n_positions} * tile.head_dim);
-  assert(prob.size() == std::size_t{tile.n_positions} * tile.n_lanes);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(tile.head_dim));
+namespace {
+
+struct TilePasses {
+  decltype(&tile_logits_baseline) logits;
+  decltype(&tile_powers_baseline) powers;
+  decltype(&tile_scale_baseline) scale;
+};
+
+TilePasses tile_passes() {
   switch (simd_path()) {
     case SimdPath::avx512:
-      tile_logits_avx512(query.data(), key.data(), tile.n_positions, tile.n_lanes, tile.head_dim, scale, prob.data());
-      tile_softmax_avx512(prob.data(), tile.n_positions, tile.n_lanes, n_visible.data());
-      break;
+      return {tile_logits_avx512, tile_powers_avx512, tile_scale_avx512};
     case SimdPath::avx2:
-      tile_logits_avx2(query.data(), key.data(), tile.n_positions, tile.n_lanes, tile.head_dim, scale, prob.data());
-      tile_softmax_avx2(prob.data(), tile.n_positions, tile.n_lanes, n_visible.data());
-      break;
+      return {tile_logits_avx2, tile_powers_avx2, tile_scale_avx2};
     case SimdPath::baseline:
-      tile_logits_baseline(query.data(), key.data(), tile.n_positions, tile.n_lanes, tile.head_dim, scale, prob.data());
-      tile_softmax_baseline(prob.data(), tile.n_positions, tile.n_lanes, n_visible.data());
       break;
+  }
+  return {tile_logits_baseline, tile_powers_baseline, tile_scale_baseline};
+}
+
+}  // namespace
+
+// Logits are formed in units of log2 and turned into powers block by block, against the largest so far, while they are
+// in the first cache; a second pass brings all blocks to the row's top and total.
+void attention_rows(const RowTile& tile, std::span<const float> query, std::span<const float> key,
+                    std::span<const std::uint32_t> n_visible, std::span<float> prob, std::span<std::int32_t> fixed) {
+  const std::uint32_t n_lanes = tile.n_lanes;
+  assert(n_lanes % kLaneBlock == 0 && n_visible.size() == n_lanes);
+  assert(query.size() == std::size_t{tile.head_dim} * n_lanes);
+  assert(key.size() >= std::size_t{tile.n_positions} * tile.head_dim);
+  assert(prob.size() == std::size_t{tile.n_positions} * n_lanes && fixed.size() == prob.size());
+  const TilePasses passes = tile_passes();
+  const float scale = std::numbers::log2e_v<float> / std::sqrt(static_cast<float>(tile.head_dim));
+  const std::uint32_t seen_by_all = *std::min_element(n_visible.begin(), n_visible.end());
+  const std::uint32_t n_blocks = (tile.n_positions + kTileBlock - 1) / kTileBlock;
+  std::vector<float> top(n_lanes, -std::numeric_limits<float>::infinity()), total(n_lanes, 0.0F);
+  std::vector<float> factor(std::size_t{n_blocks} * n_lanes);  // first the top when the block was taken
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    const std::uint32_t begin = b * kTileBlock, n = std::min(kTileBlock, tile.n_positions - begin);
+    float* const block = prob.data() + std::size_t{begin} * n_lanes;
+    passes.logits(query.data(), key.data() + std::size_t{begin} * tile.head_dim, n, n_lanes, tile.head_dim, scale,
+                  block);
+    passes.powers(block, n, n_lanes, begin + n <= seen_by_all ? nullptr : n_visible.data(), begin, top.data(),
+                  total.data());
+    std::copy(top.begin(), top.end(), factor.begin() + static_cast<std::ptrdiff_t>(std::size_t{b} * n_lanes));
+  }
+  std::vector<float> unused(n_lanes, 0.0F);
+  passes.powers(factor.data(), n_blocks, n_lanes, nullptr, 0, top.data(), unused.data());
+  for (float& sum : total) sum = 1.0F / sum;
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    const std::uint32_t begin = b * kTileBlock, n = std::min(kTileBlock, tile.n_positions - begin);
+    float* const of_block = factor.data() + std::size_t{b} * n_lanes;
+    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) of_block[lane] *= total[lane];
+    const std::size_t at = std::size_t{begin} * n_lanes;
+    passes.scale(prob.data() + at, n, n_lanes, of_block, fixed.data() + at);
   }
 }
 

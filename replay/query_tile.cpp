@@ -30,7 +30,8 @@ void recompute_rows(const LayerTensors& tensors, std::uint32_t kv_head, std::uin
     const float* const query = queries.data() + std::size_t{lane % group} * d;
     for (std::uint32_t c = 0; c < d; ++c) tile.query[std::size_t{c} * n_lanes + lane] = query[c];
   }
-  kernels::attention_rows(tile.shape, tile.query, tensors.keys(kv_head), tile.n_visible, tile.prob);
+  tile.fixed.resize(tile.prob.size());
+  kernels::attention_rows(tile.shape, tile.query, tensors.keys(kv_head), tile.n_visible, tile.prob, tile.fixed);
 }
 
 }  // namespace kvwave::replay

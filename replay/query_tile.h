@@ -16,6 +16,7 @@ struct ProbabilityTile {
   std::uint32_t first_position = 0;  ///< query position of row 0
   std::uint32_t n_rows = 0, group = 1;
   std::vector<float> prob;               ///< [n_positions, n_lanes]
+  std::vector<std::int32_t> fixed;       ///< prob as whole numbers (kernels/retained_mass.h); may be empty
   std::vector<std::uint32_t> n_visible;  ///< [n_lanes] causal count
   std::vector<float> query;              ///< scratch [head_dim, n_lanes]
 

@@ -37,8 +37,10 @@ void TileEvaluator::start(const HeadResidency& residency, std::uint32_t kv_head,
 
 void TileEvaluator::evaluate(const ProbabilityTile& tile, const LayerTensors* tensors, LayerScores& scores,
                              std::vector<NeededEvent>& needed) {
-  fixed_.resize(tile.prob.size());
-  kernels::to_fixed(tile.prob, kernels::kFixedOne, fixed_);
+  if (tile.fixed.empty()) {
+    converted_.resize(tile.prob.size());
+    kernels::to_fixed(tile.prob, kernels::kFixedOne, converted_);
+  }
   all_.resize(tile.shape.n_positions);
   std::iota(all_.begin(), all_.end(), 0U);
   if (metrics_.recall) {
@@ -151,7 +153,7 @@ void TileEvaluator::sum_columns(const std::vector<std::int32_t>& value, const Pr
 void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
                                  LayerScores& scores) {
   const std::uint32_t first_lane = segment.first_row * tile.group, n_lanes = segment.n_rows * tile.group;
-  sum_columns(fixed_, tile, segment, columns);
+  sum_columns(tile.fixed.empty() ? converted_ : tile.fixed, tile, segment, columns);
   for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
     const std::uint32_t of = first_lane + lane;
     if (!reads(columns.block, of)) continue;

@@ -83,7 +83,7 @@ class TileEvaluator {
   std::vector<VisibilityWords> groups_;   // of each block
   std::vector<SeenPositions> positions_;  // of each block
   // scratch
-  std::vector<std::int32_t> fixed_, fixed_marks_;  // tile.prob and marked_ as whole numbers
+  std::vector<std::int32_t> converted_, fixed_marks_;  // tile.prob and marked_ as whole numbers
   std::vector<std::int32_t> sums_, common_, total_, line_;
   std::vector<float> marked_, kept_;
   std::vector<std::uint32_t> k_, n_greater_, all_;

@@ -35,7 +35,10 @@ struct RandomTile {
   }
   std::vector<float> rows() const {
     std::vector<float> prob(std::size_t{shape.n_positions} * shape.n_lanes, -1.0F);
-    attention_rows(shape, query, key, n_visible, prob);
+    std::vector<std::int32_t> fixed(prob.size()), expected(prob.size());
+    attention_rows(shape, query, key, n_visible, prob, fixed);
+    to_fixed(prob, kFixedOne, expected);
+    EXPECT_EQ(fixed, expected);
     return prob;
   }
 };
@@ -72,9 +75,32 @@ TEST(AttentionRows, a_row_far_below_its_maximum_stays_finite) {
   for_each_simd_path([] {
     const std::vector<float> key = {1000, -1000, 999};
     std::vector<float> prob(3 * 16);
-    attention_rows({16, 3, 1}, std::vector<float>(16, 1.0F), key, std::vector<std::uint32_t>(16, 3), prob);
+    std::vector<std::int32_t> fixed(prob.size());
+    attention_rows({16, 3, 1}, std::vector<float>(16, 1.0F), key, std::vector<std::uint32_t>(16, 3), prob, fixed);
     EXPECT_NEAR(prob[0], 1 / (1 + std::exp(-1.0)), 1e-5);
     EXPECT_EQ(prob[16], 0.0F);
+  });
+}
+
+TEST(AttentionRows, a_row_whose_largest_logits_come_late_is_as_exact) {
+  // Blocks of positions are exponentiated against the largest logit so far: here every block raises it.
+  const std::uint32_t n = 331;
+  std::vector<float> key(n);
+  for (std::uint32_t i = 0; i < n; ++i) key[i] = 0.15F * static_cast<float>(i);
+  std::vector<std::uint32_t> n_visible(16, n);
+  for (std::uint32_t lane = 0; lane < 16; ++lane) n_visible[lane] = 1 + 22 * lane;
+  for_each_simd_path([&] {
+    std::vector<float> prob(n * std::size_t{16});
+    std::vector<std::int32_t> fixed(prob.size());
+    attention_rows({16, n, 1}, std::vector<float>(16, 1.0F), key, n_visible, prob, fixed);
+    for (std::uint32_t lane = 0; lane < 16; ++lane) {
+      double sum = 0;
+      for (std::uint32_t i = 0; i < n_visible[lane]; ++i) sum += std::exp(double{key[i]} - key[n_visible[lane] - 1]);
+      for (std::uint32_t i = 0; i < n; ++i) {
+        const double e = i < n_visible[lane] ? std::exp(double{key[i]} - key[n_visible[lane] - 1]) / sum : 0.0;
+        ASSERT_NEAR(prob[i * std::size_t{16} + lane], e, 1e-5 * e) << i << " lane " << lane;
+      }
+    }
   });
 }
 
