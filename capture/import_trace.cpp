@@ -210,7 +210,7 @@ class Import {
     }
     if (vectors_) files.push_back(*sources_.vectors);
     // One hash for a folder of very many files: the attribute has room for 64 KiB.
-    constexpr std::size_t kMostListed = 400;
+    constexpr std::size_t kMostListed = 150;
     if (files.size() > kMostListed) {
       traces::Sha256 all;
       for (const fs::path& file : files) all.update(traces::sha256_file(file));

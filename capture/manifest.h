@@ -38,7 +38,7 @@ struct ManifestEntry {
 };
 
 struct Manifest {
-  std::string settings;  ///< JSON object: what every trace of the folder has in common (docs: FORMAT of capture)
+  std::string settings;  ///< JSON object: what every trace of the folder has in common (dataset_settings())
   std::string program_version, program_commit, dataset;
   std::string device, attention_kernel;
   std::vector<ManifestEntry> entries;  ///< by line, then sample

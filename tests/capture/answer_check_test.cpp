@@ -146,15 +146,15 @@ TEST(PassRate, is_the_mean_over_problems_of_the_share_of_their_outputs) {
   EXPECT_EQ(rate.n_outputs(), 5U);
   EXPECT_EQ(rate.n_problems(), 2U);
   EXPECT_EQ(accuracy_line(rate),
-            "3 of 5 answers right: pass@1 0.375 over 2 problems (95 % Wilson interval over problems 0.068 to 0.832)");
+            "3 of 5 answers right: pass@1 0.375 over 2 problems (95 % Wilson interval over problems 0.056 to 0.858)");
 }
 
 // Wilson's interval for 7 of 10 is a textbook value.
 TEST(PassRate, states_its_interval) {
   const auto rate = [](int right, int total) {
-    PassRate rate;
-    for (int i = 0; i < total; ++i) rate.add(std::to_string(i), i < right);
-    return rate;
+    PassRate filled;
+    for (int i = 0; i < total; ++i) filled.add(std::to_string(i), i < right);
+    return filled;
   };
   EXPECT_DOUBLE_EQ(rate(7, 10).share(), 0.7);
   EXPECT_NEAR(rate(7, 10).low(), 0.3968, 1e-4);

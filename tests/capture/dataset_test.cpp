@@ -112,8 +112,8 @@ TEST_F(Dataset, says_why_no_line_is_left) {
   selection.skip = 2;
   EXPECT_NE(error(selection).find("--skip leaves out 2 lines, the file holds 2"), std::string::npos);
   selection.skip = 0;
-  selection.id = "frist";
-  EXPECT_NE(error(selection).find("no line has the id 'frist' (did you mean 'first'?)"), std::string::npos)
+  selection.id = "firsx";
+  EXPECT_NE(error(selection).find("no line has the id 'firsx' (did you mean 'first'?)"), std::string::npos)
       << error(selection);
 }
 

@@ -75,12 +75,12 @@ void expect_close(const TraceDifference& off) {
   std::cout << "largest difference: rows " << off.rows << ", statistics " << off.statistics << ", demand " << off.demand
             << " (in " << off.demand_share << " of all), q, k and v " << off.vectors << ", log probabilities "
             << off.logprobs << "\n";
-  EXPECT_LT(off.rows, 2e-5);
-  EXPECT_LT(off.statistics, 2e-4);
+  EXPECT_LT(off.rows, 5e-5);
+  EXPECT_LT(off.statistics, 1e-4);
   EXPECT_LE(off.demand, 1);
   EXPECT_LT(off.demand_share, 0.002);
   EXPECT_LT(off.vectors, 1e-4);
-  EXPECT_LT(off.logprobs, 1e-3);
+  EXPECT_LT(off.logprobs, 1e-4);
 }
 
 TEST_P(ForeignRecording, has_the_statistics_of_our_own_capture) {
@@ -98,7 +98,7 @@ TEST_P(ForeignRecording, has_the_statistics_of_our_own_capture) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ForeignRecording, ::testing::Values("llama", "mistral", "qwen2", "qwen3"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace kvwave::capture
