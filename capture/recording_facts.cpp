@@ -1,5 +1,6 @@
 #include "capture/recording_facts.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -110,6 +111,10 @@ void read_tokens(const JsonObject& tokens, RecordingFacts& facts) {
       bad_entry(tokens, "ids", facts.ids.size(), fmt::format("a token id from 0 to {}", end - 1));
     }
     facts.ids.push_back(id.get<std::int32_t>());
+  }
+  // Readers of a trace expect ids below its vocabulary: where it is not stated, the least that holds them.
+  if (facts.vocab_size == 0) {
+    facts.vocab_size = static_cast<std::uint32_t>(*std::max_element(facts.ids.begin(), facts.ids.end())) + 1;
   }
   facts.n_prompt = tokens.need_integer("n_prompt", 1, static_cast<std::uint32_t>(facts.ids.size()));
   if (const Json* pieces = list(tokens, "pieces", facts.ids.size(), "")) {

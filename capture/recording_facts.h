@@ -19,7 +19,7 @@ struct RecordingFacts {
   std::string model_name, architecture;
   std::string model_sha256;  ///< as stated, else of the facts about the model
   traces::ModelShape shape;
-  std::uint32_t vocab_size = 0;  ///< 0 = not stated
+  std::uint32_t vocab_size = 0;  ///< where it is not stated, one more than the largest id
   double rope_theta = 0;
   std::string rope_layout = "half";
   std::string rope_scaling = "{}";  ///< JSON object

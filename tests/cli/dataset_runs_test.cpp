@@ -142,6 +142,7 @@ TEST_F(DatasetRuns, interrupted_and_killed_runs_are_taken_up_again) {
     const std::string out = "signal" + std::to_string(signal);
     // Long, so that the signal comes in the middle of one; the finished trace is made by a run that is short.
     const Words all = with(words({"--levels", "tokens,stats"}, out), "-n", "4000");
+    fs::remove(folder_ / "stdout.txt");  // of the run before
     const Program program(with_model(all), folder_ / "");
     ASSERT_TRUE(program.wait_for_output());
     program.send(signal);
