@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/capture/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
@@ -20,7 +20,7 @@ class AvailableMemory : public ::testing::Test {
   }
   std::uint64_t available() const { return available_memory(root_ / ""); }
 
-  testing::TemporaryFolder root_;
+  TemporaryFolder root_;
 };
 
 TEST_F(AvailableMemory, is_what_the_kernel_says_where_no_group_limits_it) {

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "capture/error.h"
-#include "tests/capture/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
@@ -20,7 +20,7 @@ HostMemory of_sizes(std::uint64_t parameters, std::uint64_t kv_cache) {
 }
 
 TEST(HostMemory, counts_the_file_and_a_cache_that_grows_by_pages) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const testing::TinyLlama shape;
   testing::write_tiny_llama(folder / "tiny.gguf", shape);
   const Model model = Model::load(folder / "tiny.gguf");

@@ -3,12 +3,14 @@
 # verifies and replays the recordings, and its own capture of the same tokens has the same statistics.
 set -euo pipefail
 kvwave=$1 root=$2
-python=${KVWAVE_TRANSFORMERS_PYTHON:-python3}
-"$python" -c 'import numpy, safetensors, torch, transformers' 2>/dev/null ||
-  { echo "skipped: $python has no transformers (KVWAVE_TRANSFORMERS_PYTHON names another)" >&2; exit 77; }
+python=
+for candidate in "${KVWAVE_PYTHON:-}" python3 "${XDG_CACHE_HOME:-$HOME/.cache}/kvwave/bench-venv/bin/python"; do
+  [ -z "$candidate" ] || ! "$candidate" -c 'import numpy, safetensors, torch, transformers' 2>/dev/null || { python=$candidate; break; }
+done
+[ -n "$python" ] || { echo "skipped: no Python with torch and transformers (KVWAVE_PYTHON names one)" >&2; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"$python" "$root/tests/fixtures/make_recording_fixture.py" "$folder" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
+HF_HUB_OFFLINE=1 "$python" "$root/tests/fixtures/make_recording_fixture.py" "$folder" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
 for name in llama mistral qwen2 qwen3; do
   model=$root/tests/data/models/$name
   "$kvwave" import "$folder/$name" -m "$model" -o "$folder/$name.h5"

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
-#include "tests/traces/child_process.h"
 #include "tests/temporary_folder.h"
+#include "tests/traces/child_process.h"
 #include "tests/traces/trace_builder.h"
 #include "viewer/model/session.h"
 
@@ -78,7 +78,7 @@ TEST(GrowingTrace, a_moved_cursor_is_left_where_it_is) {
 }
 
 TEST(OtherVersion, a_trace_of_a_later_format_is_named_by_its_number) {
-  const traces::testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   traces::testing::write_trace(folder / "t.h5", {});
   const hid_t file = H5Fopen((folder / "t.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   const hid_t version = H5Aopen(file, "format_version", H5P_DEFAULT);
