@@ -1,5 +1,9 @@
 // Finds parameters that are not numbers before they poison a run.
+#include <algorithm>
 #include <cstring>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "kernels/params.h"
 
@@ -35,16 +39,23 @@ HalfFields half_fields(ParamType type) {
   }
 }
 
-// Whether any of n fields of T, `stride` bytes apart, has all exponent bits set. Without an early exit, so that the
-// compiler can use vectors.
+// Whether any of n neighbouring fields of T has all exponent bits set. Without an early exit and with a flag as wide as
+// a field, so that the compiler can use vectors.
 template <typename T>
-bool any_non_finite(const std::byte* p, std::size_t n, std::size_t stride, std::uint32_t exponent) {
-  bool found = false;
+bool any_non_finite(const std::byte* p, std::size_t n, std::uint32_t exponent_bits) {
+  const auto exponent = static_cast<T>(exponent_bits);
+  T found = 0;
   for (std::size_t i = 0; i < n; ++i) {
     T bits;
-    std::memcpy(&bits, p + i * stride, sizeof bits);
-    found |= (bits & exponent) == exponent;
+    std::memcpy(&bits, p + i * sizeof bits, sizeof bits);
+    found = static_cast<T>(found | static_cast<T>((bits & exponent) == exponent ? ~T{0} : T{0}));
   }
+  return found != 0;
+}
+
+bool any_field_non_finite(const std::byte* p, std::size_t n, std::size_t stride) {
+  bool found = false;
+  for (std::size_t i = 0; i < n; ++i) found |= any_non_finite<std::uint16_t>(p + i * stride, 1, kHalfExponent);
   return found;
 }
 
@@ -59,11 +70,11 @@ bool mxfp4_is_finite(const std::byte* row, std::size_t blocks) {
 bool row_is_finite(ParamType type, const std::byte* row, std::size_t cols) {
   switch (type) {
     case ParamType::f32:
-      return !any_non_finite<std::uint32_t>(row, cols, sizeof(std::uint32_t), kFloatExponent);
+      return !any_non_finite<std::uint32_t>(row, cols, kFloatExponent);
     case ParamType::f16:
-      return !any_non_finite<std::uint16_t>(row, cols, sizeof(std::uint16_t), kHalfExponent);
+      return !any_non_finite<std::uint16_t>(row, cols, kHalfExponent);
     case ParamType::bf16:
-      return !any_non_finite<std::uint16_t>(row, cols, sizeof(std::uint16_t), kBfloatExponent);
+      return !any_non_finite<std::uint16_t>(row, cols, kBfloatExponent);
     case ParamType::mxfp4:
       return mxfp4_is_finite(row, cols / block_values(type));
     default:
@@ -73,16 +84,41 @@ bool row_is_finite(ParamType type, const std::byte* row, std::size_t cols) {
   const std::size_t blocks = cols / block_values(type);
   for (std::size_t field = 0; field < fields.count; ++field) {
     const std::byte* first = row + fields.offset + field * sizeof(std::uint16_t);
-    if (any_non_finite<std::uint16_t>(first, blocks, block_bytes(type), kHalfExponent)) return false;
+    if (any_field_non_finite(first, blocks, block_bytes(type))) return false;
   }
   return true;
+}
+
+std::optional<std::size_t> first_in(const ParamMatrix& matrix, std::size_t begin, std::size_t end) {
+  for (std::size_t r = begin; r < end; ++r) {
+    if (!row_is_finite(matrix.type, matrix.row(r), matrix.cols)) return r;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::optional<std::size_t> first_non_finite_row(const ParamMatrix& matrix) {
-  for (std::size_t r = 0; r < matrix.rows; ++r) {
-    if (!row_is_finite(matrix.type, matrix.row(r), matrix.cols)) return r;
+  constexpr std::size_t kBytesOfAThread = std::size_t{16} << 20;  // less is read sooner than a thread starts
+  const std::size_t wanted =
+      std::min<std::size_t>(matrix.bytes() / kBytesOfAThread, std::thread::hardware_concurrency());
+  const std::size_t n_threads = std::max<std::size_t>(1, wanted);
+  std::vector<std::optional<std::size_t>> found(n_threads);
+  {
+    std::vector<std::jthread> threads;
+    const auto share = [&](std::size_t i) { return matrix.rows * i / n_threads; };
+    for (std::size_t i = 1; i < n_threads; ++i) {
+      const auto search = [&, i] { found[i] = first_in(matrix, share(i), share(i + 1)); };
+      try {
+        threads.emplace_back(search);
+      } catch (const std::system_error&) {  // the system gives no more threads
+        search();
+      }
+    }
+    found[0] = first_in(matrix, 0, share(1));
+  }
+  for (const auto& row : found) {
+    if (row) return row;
   }
   return std::nullopt;
 }

@@ -68,7 +68,8 @@ int load(const std::string& path) {
 }
 
 /// A byte-level vocabulary written as a SentencePiece one: earlier pieces, which byte-level BPE merges first, score
-/// higher; what is no whole text is left out, and every byte has a token.
+/// higher; what is no whole text or reaches from one word into the next is left out, as trainers of SentencePiece leave
+/// it out, and every byte has a token.
 capture::TokenizerData as_sentencepiece(const capture::Tokenizer& tokenizer, const capture::TokenizerData& from) {
   constexpr std::int32_t kNormal = 1, kUnused = 5, kByte = 6;
   capture::TokenizerData data;
@@ -86,7 +87,10 @@ capture::TokenizerData as_sentencepiece(const capture::Tokenizer& tokenizer, con
     for (const char c : tokenizer.bytes(static_cast<std::int32_t>(id))) {
       piece += c == ' ' ? std::string("\xe2\x96\x81") : std::string(1, c);
     }
-    const bool whole = capture::valid_utf8_prefix(piece) == piece.size() && !tokenizer.is_control(static_cast<int>(id));
+    const std::size_t letters = piece.find_first_not_of("\xe2\x96\x81");
+    const bool whole = capture::valid_utf8_prefix(piece) == piece.size() &&
+                       piece.find("\xe2\x96\x81", letters) == std::string::npos &&
+                       !tokenizer.is_control(static_cast<int>(id));
     add(piece, whole ? kNormal : kUnused);
   }
   return data;
