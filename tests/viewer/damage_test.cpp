@@ -33,7 +33,7 @@ TEST(Damage, repainted_frames_are_those_painted_whole) {
   check("another theme");
   bench.act([](ImGuiTestContext* robot) {
     robot->MouseMoveToPos(ImVec2(200, 250));  // a tooltip over a plot
-    robot->SleepNoSkip(1.0F, 0.1F);
+    robot->SleepNoSkip(0.6F, 0.2F);
   });
   check("a tooltip");
   bench.act([](ImGuiTestContext* robot) { robot->KeyPress(ImGuiMod_Shift | ImGuiKey_Slash); });
@@ -56,7 +56,10 @@ class DamageOfLists : public testing::Test {
     list._ResetForNewFrame();
     list.PushClipRect(ImVec2(0, 0), ImVec2(320, 200));
     list.PushTexture(ImTextureRef(ImTextureID{1}));
-    for (const auto& [low, high] : boxes) list.AddRectFilled(low, high, IM_COL32_WHITE);
+    for (const auto& [low, high] : boxes) {
+      list.PrimReserve(6, 4);
+      list.PrimRect(low, high, IM_COL32_WHITE);
+    }
     ImDrawData data;
     data.DisplaySize = ImVec2(320, 200);
     data.FramebufferScale = ImVec2(1, 1);

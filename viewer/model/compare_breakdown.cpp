@@ -61,6 +61,7 @@ Figure compare_layers_figure(const FigureInputs& in) {
   figure.title = "Where A and B differ: " + metric_label(in.view.metric);
   figure.subtitle = heads.when + "; lines: mean of a layer; points: its q_heads";
   figure.x = {.name = "layer", .label = "layer", .low = -0.5, .high = info.n_layers - 0.5};
+  set_whole_ticks(figure.x, info.n_layers);
   figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
   Range range;
   for (const Role role : {Role::b, Role::a}) {

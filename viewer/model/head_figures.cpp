@@ -94,6 +94,7 @@ Figure heads_layers_figure(const FigureInputs& in) {
   figure.x = {.name = grid.head_name, .label = grid.head_name, .low = -0.5, .high = grid.heads - 0.5};
   figure.y = {.name = "layer", .label = "layer", .low = -0.5, .high = layers - 0.5};
   set_whole_ticks(figure.x, grid.heads, 32);
+  set_whole_ticks(figure.y, layers);
   Heatmap map{.name = grid.name,
               .label = grid.label,
               .values = std::make_shared<Pyramid>(layers, grid.heads, std::move(cells))};

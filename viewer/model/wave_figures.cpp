@@ -22,6 +22,7 @@ Steps shown_steps(const ViewState& view, const TraceSnapshot& trace) {
 }
 
 constexpr std::size_t kMostWavesKept = 16;
+constexpr std::uint32_t kMostLayerTicks = 12;
 constexpr std::uint32_t kShownBudget = 128, kShownWindow = 8;  // of the budgets that a profile alone implies
 
 WaveCurve wave_of(const TraceSnapshot& trace, std::size_t rho, Steps steps) {
@@ -135,6 +136,7 @@ Figure wave_figure(const FigureInputs& in) {
   figure.x = {.name = relative ? "depth" : "layer", .label = relative ? "relative depth" : "layer"};
   figure.x.low = relative ? -0.02 : -0.5;
   figure.x.high = relative ? 1.02 : in.shape().n_layers - 0.5;
+  if (!relative) set_whole_ticks(figure.x, in.shape().n_layers, kMostLayerTicks);
   figure.y = {.name = "demand", .label = in.view.normalised ? "demand / mean over layers" : "entries per head"};
 
   double highest = 0;
@@ -209,6 +211,7 @@ Figure wave_time_figure(const FigureInputs& in) {
   figure.subtitle = trace.name();
   figure.x = {.name = "step", .label = "decode step", .low = -0.5, .high = steps - 0.5};
   figure.y = {.name = "layer", .label = "layer", .low = -0.5, .high = layers - 0.5};
+  set_whole_ticks(figure.y, layers, kMostLayerTicks);
   Heatmap map{.name = "demand",
               .label = "entries per head",
               .values = std::make_shared<Pyramid>(layers, steps, std::move(values))};

@@ -39,7 +39,7 @@ std::vector<double> bar_ticks(const Heatmap& map, float height) {
     }
     return ticks;
   }
-  return map.high > map.low ? round_ticks(map.low, map.high, std::max(2, static_cast<int>(height / 60))) : ticks;
+  return map.high > map.low ? round_ticks(map.low, map.high, std::max(4, static_cast<int>(height / 60))) : ticks;
 }
 
 }  // namespace
