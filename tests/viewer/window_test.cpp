@@ -91,12 +91,17 @@ TEST(Window, every_tab_of_every_panel_draws_in_both_themes) {
 TEST(Window, a_value_under_the_mouse_is_copied) {
   Bench bench;
   bench.workbench().ui().tabs.wave = 0;
-  bench.act([](ImGuiTestContext* robot) {
-    const ImGuiWindow* window = robot->GetWindowByRef("//Reasoning Wave");
-    robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x * 0.6F, window->Pos.y + window->Size.y * 0.6F));
-    robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_C);
-  });
-  const std::string copied = ImGui::GetClipboardText();
+  std::string copied;  // the robot has a clipboard of its own
+  bench.act(
+      [](ImGuiTestContext* robot) {
+        const ImGuiWindow* window = robot->GetWindowByRef("//Reasoning Wave");
+        robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x * 0.6F, window->Pos.y + window->Size.y * 0.6F));
+        robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_C);
+        robot->Yield(2);
+        const char* text = ImGui::GetClipboardText();
+        *static_cast<std::string*>(robot->Test->UserData) = text != nullptr ? text : "";
+      },
+      &copied);
   const auto wave = bench.session().figure("wave").figure;
   ASSERT_NE(wave, nullptr);
   EXPECT_TRUE(copied.starts_with("layer 1\n")) << copied;
@@ -131,7 +136,7 @@ TEST(Window, menus_undo_and_redo_selections) {
 
 TEST(Window, reset_layout_brings_moved_and_closed_panels_back) {
   Bench bench;
-  const auto width = [] { return ImGui::FindWindowByName("Reasoning Wave")->Size.x; };
+  const auto width = [] { return ImGui::FindWindowByName("Retained tokens")->Size.x; };
   const float before = width();
   bench.act([](ImGuiTestContext* robot) {
     robot->WindowClose("//Heads");
@@ -163,9 +168,10 @@ TEST(Window, search_finds_text_across_tokens_and_selects_it) {
   Bench bench;
   const auto& pieces = bench.session().tokens()->piece;
   std::string wanted = pieces[40] + pieces[41];
-  bench.act([](ImGuiTestContext* robot) { robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_F); });
   bench.act(
       [](ImGuiTestContext* robot) {
+        robot->KeyPress(ImGuiMod_Ctrl | ImGuiKey_F);
+        robot->Yield(3);
         robot->KeyCharsReplaceEnter(static_cast<std::string*>(robot->Test->UserData)->c_str());
       },
       &wanted);

@@ -38,7 +38,7 @@ Figure ledger_figure(const FigureInputs& in) {
   Figure figure;
   figure.name = "ledger";
   figure.title = "Ledger: requested against realised memory";
-  figure.subtitle = "entries per KV head; flagged when mean or peak differ from the baseline's by more than 1 %";
+  figure.subtitle = "entries per KV head; flags: more than 1 % from the baseline";
   if (mean.empty()) {  // results without headline figures: from what was resident over the whole run
     for (std::uint32_t c = 0; c < configurations.size(); ++c) {
       const auto resident = results.cache->resident(results.trace, c);

@@ -9,6 +9,7 @@
 namespace kvwave::viewer {
 namespace {
 
+constexpr float kComparedRoom = 104;  // pixels of the choice between A, B and their difference
 constexpr std::array kFigureNames = {"heads-all", "heads-layers", "heads-time"};
 
 void controls(Ui& ui, int& shown) {
@@ -30,7 +31,8 @@ void controls(Ui& ui, int& shown) {
   }
   view.value = static_cast<HeadValue>(value);
   if (view.value != HeadValue::demand) {
-    ImGui::SameLine();
+    const float right = ImGui::GetItemRectMax().x + ImGui::GetStyle().ItemSpacing.x + kComparedRoom * ui.scale;
+    if (right <= ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x) ImGui::SameLine();
     constexpr std::array kCompared = {"A", "B", "A - B"};
     int compared = static_cast<int>(view.compared);
     choice("compared", kCompared, compared);

@@ -111,6 +111,14 @@ void draw_ledger(Ui& ui, const Table& table, ImVec2 size) {
     const std::string& name = table.columns[static_cast<std::size_t>(shown[static_cast<std::size_t>(i)])];
     draw_cell(ui, heading(ui, name), shown[static_cast<std::size_t>(i)] > 1 && name != "flags", ui.theme.muted);
   }
+  // Opens at the strategy that is looked at; from the second frame on, when heights are known.
+  PlotMemory& memory = ui.plots["ledger"];
+  if (!ui.exporting && memory.reset && ImGui::GetScrollMaxY() > 0) {
+    const float row = ImGui::GetTextLineHeight() + 2 * ImGui::GetStyle().CellPadding.y;
+    const Selection& selection = ui.view().selection;
+    ImGui::SetScrollY(row * static_cast<float>(std::min(selection.a, selection.b)) - row);
+    memory.reset = false;
+  }
   ImGuiListClipper clipper;
   clipper.Begin(static_cast<int>(table.rows.size()));
   while (clipper.Step()) {
