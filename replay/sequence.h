@@ -20,7 +20,7 @@ struct Sequence {
   std::uint32_t n_layers = 0, n_q_heads = 0, n_kv_heads = 0, head_dim = 0;
   std::uint32_t n_positions = 0;  ///< prompt and generated
   std::uint32_t n_prompt = 0;
-  std::shared_ptr<const TokenMarks> marks;  ///< null unless some trigger looks at tokens
+  std::shared_ptr<const TokenMarks> marks = nullptr;  ///< null unless some trigger looks at tokens
 
   std::uint32_t group() const { return n_q_heads / n_kv_heads; }
   /// Decode step s is the query at position n_prompt + s.

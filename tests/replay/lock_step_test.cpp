@@ -2,6 +2,7 @@
 #include "replay/lock_step.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <gtest/gtest.h>
