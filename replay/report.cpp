@@ -53,14 +53,19 @@ void finish_report(Report& report) {
   }
   report.lines.clear();
   for (std::size_t c = 0; c < report.configurations.size(); ++c) report.lines.push_back(average(report, c));
+  // Two comparisons are made of a line: within its scorer, and with what differences are taken to.
+  const std::vector<std::uint32_t> differences_to = comparison_baselines(report);
   for (std::size_t c = 0; c < report.configurations.size(); ++c) {
     ReportLine& line = report.lines[c];
     const Configuration& configuration = report.configurations[c];
     line.in_sample = configuration.uses_profile && report.in_sample;
     if (!is_strategy(configuration.kind)) continue;
-    const Figures& baseline = report.lines[configuration.baseline].mean;
-    line.unequal_mean = unequal(line.mean.paged_mean, baseline.paged_mean);
-    line.unequal_peak = unequal(line.mean.paged_peak, baseline.paged_peak);
+    for (const std::uint32_t other : {configuration.baseline, differences_to[c]}) {
+      if (!is_strategy(report.configurations[other].kind)) continue;
+      const Figures& baseline = report.lines[other].mean;
+      line.unequal_mean |= unequal(line.mean.paged_mean, baseline.paged_mean);
+      line.unequal_peak |= unequal(line.mean.paged_peak, baseline.paged_peak);
+    }
   }
   report.comparisons = compare_lines(report);
   report.frontier = compare_frontiers(report);

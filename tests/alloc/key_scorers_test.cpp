@@ -159,7 +159,7 @@ TEST(RkvForms, yield_to_what_is_given_and_print_what_they_imply) {
   EXPECT_EQ(scorer("rkv:order=score,form=2026")->rule().order, SlotOrder::score);
   const Strategy strategy = Strategy::parse("uniform/rkv:form=2026");
   EXPECT_EQ(strategy.short_text(), "uniform/rkv:form=2026");
-  EXPECT_NE(strategy.full_text().find("prompt=keep,protect=none,order=time"), std::string::npos);
+  EXPECT_NE(strategy.full_text().find("prompt=keep,protect=none,trigger=decoded,cut=after,content=all,order=time"), std::string::npos);
   EXPECT_EQ(Strategy::parse(strategy.short_text()), strategy);
   const Strategy given = Strategy::parse("uniform/rkv:form=2026,prompt=cut,order=score");
   EXPECT_EQ(Strategy::parse(given.full_text()), given);

@@ -107,7 +107,9 @@ TEST(Strategy, returns_from_its_printed_texts_for_random_settings) {
     for (const ComponentSpec& allocator : allocator_specs()) {
       for (const ComponentSpec& scorer : scorer_specs()) {
         const std::string text = random_component(allocator, random) + '/' + random_component(scorer, random);
-        if (message(text).find("does not go together") != std::string::npos) continue;
+        const std::string refusal = message(text);
+        if (refusal.find("does not go together") != std::string::npos) continue;
+        if (refusal.starts_with("h2o: form=mask masks")) continue;
         const Strategy strategy = Strategy::parse(text);
         EXPECT_EQ(Strategy::parse(strategy.full_text()), strategy) << text;
         EXPECT_EQ(Strategy::parse(strategy.short_text()), strategy) << text;

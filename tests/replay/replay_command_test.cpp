@@ -304,6 +304,16 @@ TEST_F(ReplayCommand, says_what_moved_budget_could_not_be_filled) {
   EXPECT_DOUBLE_EQ(results.doubles("/config/figure/granted_unused")[0], unused);
 }
 
+TEST_F(ReplayCommand, flags_scorers_that_hold_less_at_the_same_budget) {
+  const auto flags = [&](const Words& more) {
+    Words words = {trace("a.h5"), "-b", "32", "-s", "uniform/rkv", "-s", "uniform/tova", "--no-controls", "--json", "-"};
+    words.insert(words.end(), more.begin(), more.end());
+    return nlohmann::json::parse(run(words).out)["configurations"][1]["flags"].size();
+  };
+  EXPECT_EQ(flags({}), 2U) << "a cut in every step reads 33 entries, R-KV up to 160: mean and peak differ";
+  EXPECT_EQ(flags({"--baseline", "uniform/tova"}), 0U) << "nothing is compared with R-KV then";
+}
+
 TEST_F(ReplayCommand, newline_triggers_read_the_recorded_tokens_or_name_what_is_missing) {
   SyntheticOptions options;
   options.shape = {.n_layers = 2, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 8};
