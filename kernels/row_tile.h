@@ -17,10 +17,10 @@ struct RowTile {
   std::uint32_t head_dim = 0;
 };
 
-/// prob[i][lane] = softmax over i < n_visible[lane] of query[lane] . key[i] / sqrt(head_dim), and 0 for later i; `fixed`
-/// the same as whole numbers of 2^-30 (retained_mass.h). query: [head_dim, n_lanes] (channel-major); key: [n_positions
-/// or more, head_dim]; n_visible: [n_lanes], each in [1, n_positions]. fp32 throughout: within 1e-5 of fp64 for
-/// |logits| up to 50; paths differ by rounding only.
+/// prob[i][lane] = softmax over i < n_visible[lane] of query[lane] . key[i] / sqrt(head_dim), and 0 for later i;
+/// `fixed` the same as whole numbers of 2^-30 (retained_mass.h). query: [head_dim, n_lanes] (channel-major); key:
+/// [n_positions or more, head_dim]; n_visible: [n_lanes], each in [1, n_positions]. fp32 throughout: within 1e-5 of
+/// fp64 for |logits| up to 50; paths differ by rounding only.
 void attention_rows(const RowTile& tile, std::span<const float> query, std::span<const float> key,
                     std::span<const std::uint32_t> n_visible, std::span<float> prob, std::span<std::int32_t> fixed);
 

@@ -8,33 +8,38 @@ namespace {
 
 using Size = unsigned long;
 
-// 16 lanes by kKeys positions in registers.
+// 16 lanes by kKeys positions in registers. Loops are unrolled by request, before GCC 12 looks for loops that only
+// clear memory: else it keeps the sums on the stack and stores them in every step.
 template <int kKeys>
 void logits_keys(const float* query, const float* key, std::uint32_t n_lanes, std::uint32_t head_dim, __m256 scale,
                  float* out) {
   __m256 low[kKeys], high[kKeys];
+#pragma GCC unroll 8
   for (int i = 0; i < kKeys; ++i) low[i] = high[i] = _mm256_setzero_ps();
   for (std::uint32_t c = 0; c < head_dim; ++c) {
     const __m256 q_low = _mm256_loadu_ps(query + c * Size{n_lanes});
     const __m256 q_high = _mm256_loadu_ps(query + c * Size{n_lanes} + 8);
+#pragma GCC unroll 8
     for (int i = 0; i < kKeys; ++i) {
       const __m256 x = _mm256_broadcast_ss(key + i * Size{head_dim} + c);
       low[i] = _mm256_fmadd_ps(x, q_low, low[i]);
       high[i] = _mm256_fmadd_ps(x, q_high, high[i]);
     }
   }
+#pragma GCC unroll 8
   for (int i = 0; i < kKeys; ++i) {
     _mm256_storeu_ps(out + i * Size{n_lanes}, _mm256_mul_ps(low[i], scale));
     _mm256_storeu_ps(out + i * Size{n_lanes} + 8, _mm256_mul_ps(high[i], scale));
   }
 }
 
-// 2^x for x <= 0, relative error below 2e-7; exactly 0 below -126.
+// 2^x for x <= 0, relative error below 2e-7 down to -126; below 2^-126 beyond, and exactly 0 from -127 on. Adding 1.5 *
+// 2^23 rounds to the nearest whole number and leaves it in the low bits, from where it goes into the exponent.
 inline __m256 power_of_2(__m256 x) {
-  const __m256 keep = _mm256_cmp_ps(x, _mm256_set1_ps(-126.0F), _CMP_GE_OQ);
-  const __m256 t = _mm256_and_ps(keep, x);
-  const __m256 k = _mm256_round_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m256 r = _mm256_sub_ps(t, k);
+  const __m256 round = _mm256_set1_ps(0x1.8p23F);
+  const __m256 t = _mm256_max_ps(x, _mm256_set1_ps(-127.0F));
+  const __m256 shifted = _mm256_add_ps(t, round);
+  const __m256 r = _mm256_sub_ps(t, _mm256_sub_ps(shifted, round));
   __m256 p = _mm256_set1_ps(1.535336188319500e-4F);
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.339887440266574e-3F));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(9.618437357674640e-3F));
@@ -42,9 +47,8 @@ inline __m256 power_of_2(__m256 x) {
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(2.402264791363012e-1F));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(6.931472028550421e-1F));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0F));
-  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(k), 23);
-  p = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
-  return _mm256_and_ps(keep, p);
+  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
 }
 
 // Lanes for which position i is visible; counts stay below 2^31, so the signed comparison is right.
@@ -60,8 +64,7 @@ void tile_logits_avx2(const float* query, const float* key, std::uint32_t n_posi
   for (std::uint32_t lane = 0; lane < n_lanes; lane += 16) {
     std::uint32_t i = 0;
     for (; i + 6 <= n_positions; i += 6) {
-      logits_keys<6>(query + lane, key + i * Size{head_dim}, n_lanes, head_dim, factor,
-                     out + i * Size{n_lanes} + lane);
+      logits_keys<6>(query + lane, key + i * Size{head_dim}, n_lanes, head_dim, factor, out + i * Size{n_lanes} + lane);
     }
     const float* const rest = key + i * Size{head_dim};
     float* const to = out + i * Size{n_lanes} + lane;

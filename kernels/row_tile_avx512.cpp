@@ -11,18 +11,25 @@ template <int kBlocks>
 void logits_8_keys(const float* query, const float* key, std::uint32_t n_lanes, std::uint32_t head_dim, __m512 scale,
                    float* out) {
   __m512 sum[8][kBlocks];
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
+#pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) sum[i][b] = _mm512_setzero_ps();
   }
   for (std::uint32_t c = 0; c < head_dim; ++c) {
     __m512 q[kBlocks];
+#pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) q[b] = _mm512_loadu_ps(query + c * static_cast<unsigned long>(n_lanes) + b * 16);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
       const __m512 x = _mm512_set1_ps(key[i * static_cast<unsigned long>(head_dim) + c]);
+#pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) sum[i][b] = _mm512_fmadd_ps(x, q[b], sum[i][b]);
     }
   }
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
+#pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) {
       _mm512_storeu_ps(out + i * static_cast<unsigned long>(n_lanes) + b * 16, _mm512_mul_ps(sum[i][b], scale));
     }

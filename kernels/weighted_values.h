@@ -9,10 +9,20 @@ namespace kvwave::kernels {
 
 inline constexpr std::uint32_t kValuePad = 16;  ///< value rows are padded with zeros to a multiple of this
 
-/// out[lane * width + c] = sum over k of prob[position[k] * stride + lane] * value[position[k] * width + c], positions
-/// in the given order, fp32. width is a multiple of kValuePad; value: [any, width]; out: [n_lanes, width].
-void weighted_values(const float* prob, std::size_t stride, std::uint32_t n_lanes,
-                     std::span<const std::uint32_t> position, std::span<const float> value, std::uint32_t width,
-                     std::span<float> out);
+/// Rows `prob` [any, stride], of which lanes [0, n_lanes) are looked at, and `value` [any, width]; width is a multiple
+/// of kValuePad.
+struct WeightedRows {
+  const float* prob = nullptr;
+  std::size_t stride = 0;
+  std::uint32_t n_lanes = 0;
+  std::span<const float> value;
+  std::uint32_t width = 0;
+};
+
+/// out[lane * width + c] = start[lane * width + c] + the sum over i in `added` of prob[i * stride + lane] *
+/// value[i * width + c] - that over `removed`, positions in the given order, fp32. start, out: [n_lanes, width]; an
+/// empty start counts as 0.
+void weighted_values(const WeightedRows& rows, std::span<const std::uint32_t> added,
+                     std::span<const std::uint32_t> removed, std::span<const float> start, std::span<float> out);
 
 }  // namespace kvwave::kernels

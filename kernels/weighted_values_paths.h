@@ -4,14 +4,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/line_list.h"
+
 namespace kvwave::kernels {
 
-void weighted_values_baseline(const float* prob, std::size_t stride, std::uint32_t n_lanes,
-                              const std::uint32_t* position, std::size_t n, const float* value, std::uint32_t width,
-                              float* out);
-void weighted_values_avx2(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
-                          std::size_t n, const float* value, std::uint32_t width, float* out);
-void weighted_values_avx512(const float* prob, std::size_t stride, std::uint32_t n_lanes, const std::uint32_t* position,
-                            std::size_t n, const float* value, std::uint32_t width, float* out);
+// WeightedRows without its span.
+struct WeightedLines {
+  const float* prob;
+  std::size_t stride;
+  std::uint32_t n_lanes;
+  const float* value;
+  std::size_t width;
+};
+
+// start may be null (0).
+void weighted_values_baseline(const WeightedLines& rows, const LineList& list, const float* start, float* out);
+void weighted_values_avx2(const WeightedLines& rows, const LineList& list, const float* start, float* out);
+void weighted_values_avx512(const WeightedLines& rows, const LineList& list, const float* start, float* out);
 
 }  // namespace kvwave::kernels

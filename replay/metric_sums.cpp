@@ -158,6 +158,7 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
                              std::uint32_t n) {
   const std::uint32_t group = sequence.group();
   const float share = 1.0F / static_cast<float>(group);
+  const bool partly_unknown = scores.any_unknown();
   std::vector<HeadSums> heads(sequence.n_q_heads);
   for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
     Sums counted;
@@ -171,12 +172,7 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
         of_head_mass.add(mass);
         of_step_mass.add(mass);
         head.mass.add(mass, counted);
-        const float unknown = scores.unknown(q_head, step);
-        if (unknown > 0) {
-          head.high.add(upper_masses(mass, unknown), counted);
-        } else {
-          head.high.add(mass, counted);
-        }
+        if (partly_unknown) head.high.add(upper_masses(mass, scores.unknown(q_head, step)), counted);
         if (with_bins_) head.bin_mass.add(mass);
         if (metrics.error) {
           const Line error = Line::load(scores.square_error(q_head, step).data() + first, n);
@@ -223,7 +219,7 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
   for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
     const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first;
     add_to(head_mass, head, n, heads[q_head].mass);
-    add_to(head_high, head, n, heads[q_head].high);
+    add_to(head_high, head, n, partly_unknown ? heads[q_head].high : heads[q_head].mass);
     if (metrics.error) {
       add_to(head_error, head, n, heads[q_head].error);
       add_to(head_bound, head, n, heads[q_head].bound);

@@ -1,36 +1,117 @@
 #include "replay/seen_positions.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+
+#include "kernels/retained_mass.h"
 
 namespace kvwave::replay {
 
-void SeenPositions::update(std::span<const std::uint64_t> words, std::uint32_t n_columns, std::uint64_t generation) {
-  const std::uint64_t everybody = n_columns == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns) - 1;
-  const auto seen_by_all = [&](std::uint64_t word) { return word == everybody; };
-  const bool same = generation == generation_ && n_columns == n_columns_ && words.size() >= n_positions_ &&
-                    std::all_of(words.begin() + static_cast<std::ptrdiff_t>(n_positions_), words.end(), seen_by_all);
-  if (!same) {
-    n_positions_ = 0;
-    common_.clear();
-    // Cleared one by one: where words change in every step, their memory is used again and again.
-    for (std::vector<std::vector<std::uint32_t>>* const lists : {&seen_, &hidden_}) {
-      lists->resize(n_columns);
-      for (std::vector<std::uint32_t>& list : *lists) list.clear();
+namespace {
+
+// from & ~without as positions.
+void append_bits(std::span<const std::uint64_t> from, std::span<const std::uint64_t> without,
+                 std::span<const std::uint32_t> position, std::vector<std::uint32_t>& out) {
+  for (std::size_t w = 0; w < from.size(); ++w) {
+    for (std::uint64_t left = from[w] & ~without[w]; left != 0; left &= left - 1) {
+      out.push_back(position[w * 64 + static_cast<std::size_t>(std::countr_zero(left))]);
     }
   }
-  for (; n_positions_ < words.size(); ++n_positions_) {
-    const std::uint64_t word = words[n_positions_];
-    const auto position = static_cast<std::uint32_t>(n_positions_);
-    if (seen_by_all(word)) {
-      common_.push_back(position);
-      continue;
-    }
-    for (std::uint32_t c = 0; c < n_columns; ++c) {
-      ((word >> c & 1U) != 0 ? seen_ : hidden_)[c].push_back(position);
-    }
+}
+
+}  // namespace
+
+void SeenPositions::update(std::span<const std::uint64_t> words, std::uint32_t n_columns, std::uint64_t generation) {
+  const std::uint64_t everybody = n_columns == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns) - 1;
+  const bool same = generation == generation_ && n_columns == n_columns_ && words.size() >= n_positions_ &&
+                    std::all_of(words.begin() + static_cast<std::ptrdiff_t>(n_positions_), words.end(),
+                                [&](std::uint64_t word) { return word == everybody; });
+  if (same) {
+    for (; n_positions_ < words.size(); ++n_positions_) common_.push_back(static_cast<std::uint32_t>(n_positions_));
+    return;
   }
   generation_ = generation;
   n_columns_ = n_columns;
+  n_positions_ = words.size();
+  n_nobody_ = 0;
+  common_.clear();
+  some_.clear();
+  for (std::uint32_t i = 0; i < words.size(); ++i) {
+    if (words[i] == everybody) {
+      common_.push_back(i);
+    } else if (words[i] == 0) {
+      ++n_nobody_;
+    } else {
+      some_.push_back(i);
+    }
+  }
+  n_words_ = (some_.size() + 63) / 64;
+  bits_.assign(n_words_ * n_columns, 0);
+  // Cleared one by one: where words change often, their memory is used again and again.
+  seen_.resize(n_columns);
+  for (std::vector<std::uint32_t>& list : seen_) list.clear();
+  for (std::size_t i = 0; i < some_.size(); ++i) {
+    for (std::uint64_t left = words[some_[i]]; left != 0; left &= left - 1) {
+      const auto column = static_cast<std::size_t>(std::countr_zero(left));
+      seen_[column].push_back(some_[i]);
+      bits_[column * n_words_ + i / 64] |= std::uint64_t{1} << i % 64;
+    }
+  }
+  find_steps();
+}
+
+// The cheapest tree over the columns and the two starting points (Prim), ties to the lower column.
+void SeenPositions::find_steps() {
+  steps_.clear();
+  positions_.clear();
+  parents_[0] = parents_[1] = 0;
+  std::array<std::uint32_t, kMostColumns> cost{}, parent{}, distance{};
+  for (std::uint32_t c = 0; c < n_columns_; ++c) {
+    const std::size_t hidden = some_.size() - seen_[c].size();
+    const bool from_anyone = hidden < seen_[c].size();
+    cost[c] = static_cast<std::uint32_t>(from_anyone ? hidden : seen_[c].size());
+    parent[c] = from_anyone ? kAnyone : kCommon;
+  }
+  std::uint64_t left = n_columns_ == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns_) - 1;
+  while (left != 0) {
+    auto next = static_cast<std::uint32_t>(std::countr_zero(left));
+    for (std::uint64_t others = left; others != 0; others &= others - 1) {
+      const auto c = static_cast<std::uint32_t>(std::countr_zero(others));
+      if (cost[c] < cost[next]) next = c;
+    }
+    left &= ~(std::uint64_t{1} << next);
+    add_step(next, parent[next]);
+    if (left == 0) break;
+    kernels::bit_distances(bits(next), bits_, std::span(distance).first(n_columns_));
+    for (std::uint64_t others = left; others != 0; others &= others - 1) {
+      const auto c = static_cast<std::uint32_t>(std::countr_zero(others));
+      if (distance[c] >= cost[c]) continue;
+      cost[c] = distance[c];
+      parent[c] = next;
+    }
+  }
+}
+
+void SeenPositions::add_step(std::uint32_t column, std::uint32_t parent) {
+  Step step{.column = column, .parent = parent, .begin = positions_.size()};
+  if (parent == kCommon) {
+    positions_.insert(positions_.end(), seen_[column].begin(), seen_[column].end());
+    step.n_added = seen_[column].size();
+  } else if (parent == kAnyone) {
+    const std::span<const std::uint64_t> own = bits(column);
+    for (std::size_t i = 0; i < some_.size(); ++i) {
+      if ((own[i / 64] >> i % 64 & 1U) == 0) positions_.push_back(some_[i]);
+    }
+    step.n_removed = positions_.size() - step.begin;
+  } else {
+    append_bits(bits(column), bits(parent), some_, positions_);
+    step.n_added = positions_.size() - step.begin;
+    append_bits(bits(parent), bits(column), some_, positions_);
+    step.n_removed = positions_.size() - step.begin - step.n_added;
+  }
+  parents_[parent / 64] |= std::uint64_t{1} << parent % 64;
+  steps_.push_back(step);
 }
 
 }  // namespace kvwave::replay

@@ -12,14 +12,14 @@ namespace kvwave::replay {
 
 namespace {
 
-using kernels::kWordConfigs;
-
-// Below this share of the row, what a column sees is summed directly: the difference to the full output would lose
-// digits that the division by the mass then magnifies.
+// Below this share of the row, what a column sees is summed directly and not as a difference.
 constexpr float kLeastMassForDifference = 0.25F;
 
 // Rows that must share their words before lists of positions are made for them.
 constexpr std::uint32_t kLeastRowsForLists = 4;
+
+// Rows whose outputs of all columns are in memory together.
+constexpr std::uint32_t kErrorLanes = 48;
 
 float inverse_or_zero(float mass) {
   return mass > 0 ? 1.0F / mass : 0.0F;
@@ -87,12 +87,13 @@ void TileEvaluator::find_needed(const ProbabilityTile& tile, std::vector<NeededE
 void TileEvaluator::full_output(const ProbabilityTile& tile, const LayerTensors& tensors, LayerScores& scores) {
   const std::uint32_t width = tensors.value_width();
   output_.resize(std::size_t{tile.used_lanes()} * width);
-  kernels::weighted_values(tile.prob.data(), tile.shape.n_lanes, tile.used_lanes(), all_, tensors.values(kv_head_),
-                           width, output_);
-  base_.assign(output_.size(), 0.0F);
+  const kernels::WeightedRows rows{tile.prob.data(), tile.shape.n_lanes, tile.used_lanes(), tensors.values(kv_head_),
+                                   width};
+  kernels::weighted_values(rows, all_, {}, {}, output_);
+  nothing_.assign(output_.size(), 0.0F);
   column_mass_.assign(tile.used_lanes(), 0.0F);
   distance_.resize(tile.used_lanes());
-  kernels::square_distances(base_, 0.0F, base_, column_mass_, output_, width, distance_);  // |0 - o|^2
+  kernels::square_distances(nothing_, 0.0F, nothing_, column_mass_, output_, width, distance_);  // |0 - o|^2
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     scores.square_output(q_head_of(lane), step_of(tile, lane)) = distance_[lane];
     scores.max_value(q_head_of(lane), step_of(tile, lane)) =
@@ -117,105 +118,89 @@ void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group
     const SeenPositions* const lists = by_lists ? &positions_[group_index] : nullptr;
     const ColumnGroup columns{words, lists, block};
     measure_mass(tile, segment, columns, scores);
-    if (metrics_.error) measure_error(tile, segment, columns, *tensors, scores);
-    step = next;
-  }
-}
-
-// sums_[lane * 64 + c] = sum of `value` over what column c sees. Where many rows share the same words, each column adds
-// the lines that it sees beyond the common ones, or takes away those that it does not see, whichever are fewer; else
-// all columns are served while the lines go by once. Whole numbers make both the same.
-void TileEvaluator::sum_columns(const std::vector<std::int32_t>& value, const ProbabilityTile& tile,
-                                const Segment& segment, const ColumnGroup& columns) {
-  const std::uint32_t n_lanes = segment.n_rows * tile.group, stride = tile.shape.n_lanes;
-  const std::int32_t* const first = value.data() + std::size_t{segment.first_row} * tile.group;
-  sums_.resize(std::size_t{n_lanes} * kWordConfigs);
-  if (columns.lists == nullptr) {
-    kernels::word_sums(first, stride, n_lanes, columns.words, columns.n(), sums_);
-    return;
-  }
-  common_.resize(n_lanes);
-  total_.resize(n_lanes);
-  line_.resize(n_lanes);
-  kernels::line_sums(first, stride, columns.lists->common(), common_);
-  kernels::line_sums(first, stride, std::span(all_).first(columns.words.size()), total_);
-  for (std::uint32_t c = 0; c < columns.n(); ++c) {
-    const std::span<const std::uint32_t> seen = columns.lists->seen(c), hidden = columns.lists->hidden(c);
-    const bool from_total = hidden.size() < seen.size();
-    kernels::line_sums(first, stride, from_total ? hidden : seen, line_);
-    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      sums_[std::size_t{lane} * kWordConfigs + c] =
-          from_total ? total_[lane] - line_[lane] : common_[lane] + line_[lane];
+    if (metrics_.recall) measure_recall(tile, segment, columns, scores);
+    if (metrics_.error) {
+      const std::uint32_t end = (segment.first_row + segment.n_rows) * tile.group;
+      for (std::uint32_t lane = segment.first_row * tile.group; lane < end; lane += kErrorLanes) {
+        measure_error(tile, {lane, std::min(kErrorLanes, end - lane)}, columns, *tensors, scores);
+      }
     }
+    step = next;
   }
 }
 
 void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
                                  LayerScores& scores) {
-  const std::uint32_t first_lane = segment.first_row * tile.group, n_lanes = segment.n_rows * tile.group;
-  sum_columns(tile.fixed.empty() ? converted_ : tile.fixed, tile, segment, columns);
-  for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-    const std::uint32_t of = first_lane + lane;
-    if (!reads(columns.block, of)) continue;
-    float* const out = scores.mass(q_head_of(of), step_of(tile, of)).data();
-    const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
-    for (std::uint32_t c = 0; c < columns.n(); ++c) {
-      out[columns.block.columns[c]] = std::min(1.0F, static_cast<float>(sum[c]) / kernels::kFixedOne);
-    }
+  const LaneRange lanes{segment.first_row * tile.group, segment.n_rows * tile.group};
+  sums_.sum(tile.fixed.empty() ? converted_ : tile.fixed, tile.shape.n_lanes, lanes, columns.words, columns.n(),
+            columns.lists);
+  lines_.resize(lanes.count);
+  for (std::uint32_t i = 0; i < lanes.count; ++i) {
+    const std::uint32_t lane = lanes.first + i;
+    lines_[i] = reads(columns.block, lane) ? scores.mass(q_head_of(lane), step_of(tile, lane)).data() : nullptr;
   }
-  if (!metrics_.recall) return;
-  sum_columns(fixed_marks_, tile, segment, columns);
-  for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-    const std::uint32_t of = first_lane + lane;
-    if (!reads(columns.block, of)) continue;
-    float* const out = scores.recall(q_head_of(of), step_of(tile, of)).data();
-    const std::int32_t* const sum = sums_.data() + std::size_t{lane} * kWordConfigs;
-    const double size = std::min(kRecallSize, tile.n_visible[of]);
+  sums_.store_shares(1.0F / kernels::kFixedOne, lines_, columns.block.columns);
+}
+
+void TileEvaluator::measure_recall(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                                   LayerScores& scores) {
+  const LaneRange lanes{segment.first_row * tile.group, segment.n_rows * tile.group};
+  sums_.sum(fixed_marks_, tile.shape.n_lanes, lanes, columns.words, columns.n(), columns.lists);
+  for (std::uint32_t i = 0; i < lanes.count; ++i) {
+    const std::uint32_t lane = lanes.first + i;
+    if (!reads(columns.block, lane)) continue;
+    float* const out = scores.recall(q_head_of(lane), step_of(tile, lane)).data();
+    const double size = std::min(kRecallSize, tile.n_visible[lane]);
     for (std::uint32_t c = 0; c < columns.n(); ++c) {
-      out[columns.block.columns[c]] = static_cast<float>(sum[c] / size);
+      out[columns.block.columns[c]] = static_cast<float>(sums_.at(i, c) / size);
     }
   }
 }
 
-// Positions that every column sees are summed once. A column then adds what else it sees, or takes what it does not see
-// out of the full output, whichever is less.
-void TileEvaluator::measure_error(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+// The output of a column is that of its parent plus and minus the few positions in which they differ; where little mass
+// is left, and differences would lose digits that the division by the mass then magnifies, it is summed anew.
+void TileEvaluator::measure_error(const ProbabilityTile& tile, LaneRange lanes, const ColumnGroup& columns,
                                   const LayerTensors& tensors, LayerScores& scores) {
   const SeenPositions& positions = *columns.lists;
   const std::uint32_t width = tensors.value_width();
-  const std::uint32_t first_lane = segment.first_row * tile.group;
-  const std::uint32_t n_lanes = segment.n_rows * tile.group;
-  const float* const prob = tile.prob.data() + first_lane;
-  const std::span<const float> values = tensors.values(kv_head_);
-  const std::span<const float> full =
-      std::span(output_).subspan(std::size_t{first_lane} * width, std::size_t{n_lanes} * width);
-  base_.resize(full.size());
-  partial_.resize(full.size());
-  column_mass_.resize(n_lanes);
-  distance_.resize(n_lanes);
-  kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, positions.common(), values, width, base_);
-
-  for (std::uint32_t c = 0; c < columns.n(); ++c) {
-    if (positions.hidden(c).empty()) continue;  // sees the whole row: no error
-    const std::uint32_t column = columns.block.columns[c];
+  const std::size_t size = std::size_t{lanes.count} * width;
+  const kernels::WeightedRows rows{tile.prob.data() + lanes.first, tile.shape.n_lanes, lanes.count,
+                                   tensors.values(kv_head_), width};
+  const std::span<const float> full = std::span(output_).subspan(std::size_t{lanes.first} * width, size);
+  nodes_.resize(SeenPositions::kNodes * size);
+  nothing_.assign(size, 0.0F);
+  column_mass_.resize(lanes.count);
+  distance_.resize(lanes.count);
+  const auto node = [&](std::uint32_t index) { return std::span(nodes_).subspan(index * size, size); };
+  const std::span<float> common = node(SeenPositions::kCommon);
+  kernels::weighted_values(rows, positions.common(), {}, {}, common);
+  if (positions.is_parent(SeenPositions::kAnyone)) {
+    kernels::weighted_values(rows, positions.some(), {}, common, node(SeenPositions::kAnyone));
+  }
+  for (const SeenPositions::Step& step : positions.steps()) {
+    const std::uint32_t c = step.column, column = columns.block.columns[c];
+    const bool measured = positions.hides(c);  // else it sees the whole row: no error
+    if (!measured && !positions.is_parent(c)) continue;
     float least_mass = 1.0F;
-    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      const std::uint32_t of = first_lane + lane;
-      const bool read = reads(columns.block, of);
-      const float mass = read ? scores.mass(q_head_of(of), step_of(tile, of))[column] : 1.0F;
+    for (std::uint32_t i = 0; i < lanes.count; ++i) {
+      const std::uint32_t lane = lanes.first + i;
+      const bool read = reads(columns.block, lane);
+      const float mass = read ? scores.mass(q_head_of(lane), step_of(tile, lane))[column] : 1.0F;
       least_mass = std::min(least_mass, mass);
-      column_mass_[lane] = inverse_or_zero(mass);
+      column_mass_[i] = inverse_or_zero(mass);
     }
-    const bool from_full =
-        positions.hidden(c).size() < positions.seen(c).size() && least_mass >= kLeastMassForDifference;
-    kernels::weighted_values(prob, tile.shape.n_lanes, n_lanes, from_full ? positions.hidden(c) : positions.seen(c),
-                             values, width, partial_);
-    kernels::square_distances(from_full ? full : base_, from_full ? -1.0F : 1.0F, partial_, column_mass_, full, width,
-                              distance_);
-    for (std::uint32_t lane = 0; lane < n_lanes; ++lane) {
-      const std::uint32_t of = first_lane + lane;
-      if (!reads(columns.block, of)) continue;
-      scores.square_error(q_head_of(of), step_of(tile, of))[column] = distance_[lane];
+    const std::span<float> output = node(c);
+    if (least_mass < kLeastMassForDifference) {
+      kernels::weighted_values(rows, positions.seen(c), {}, common, output);
+    } else {
+      kernels::weighted_values(rows, positions.added(step), positions.removed(step), node(step.parent), output);
+    }
+    if (!measured) continue;
+    kernels::square_distances(output, 0.0F, nothing_, column_mass_, full, width, distance_);
+    for (std::uint32_t i = 0; i < lanes.count; ++i) {
+      const std::uint32_t lane = lanes.first + i;
+      if (!reads(columns.block, lane)) continue;
+      scores.square_error(q_head_of(lane), step_of(tile, lane))[column] = distance_[i];
     }
   }
 }
@@ -253,14 +238,15 @@ void TileEvaluator::measure_ceiling(const ProbabilityTile& tile, std::size_t ind
   if (!metrics_.error) return;
   const std::uint32_t width = tensors->value_width();
   partial_.resize(std::size_t{tile.used_lanes()} * width);
-  kernels::weighted_values(kept_.data(), n_lanes, tile.used_lanes(), all_, tensors->values(kv_head_), width, partial_);
-  base_.assign(partial_.size(), 0.0F);
+  const kernels::WeightedRows rows{kept_.data(), n_lanes, tile.used_lanes(), tensors->values(kv_head_), width};
+  kernels::weighted_values(rows, all_, {}, {}, partial_);
+  nothing_.assign(partial_.size(), 0.0F);
   column_mass_.resize(tile.used_lanes());
   distance_.resize(tile.used_lanes());
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     column_mass_[lane] = inverse_or_zero(static_cast<float>(mass[lane]));
   }
-  kernels::square_distances(base_, 1.0F, partial_, column_mass_, output_, width, distance_);
+  kernels::square_distances(nothing_, 1.0F, partial_, column_mass_, output_, width, distance_);
   for (std::uint32_t lane = 0; lane < tile.used_lanes(); ++lane) {
     if (k_[lane] == tile.n_visible[lane]) continue;  // the whole row: no error
     scores.square_error(q_head_of(lane), step_of(tile, lane))[column] = distance_[lane];

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "replay/column_sums.h"
 #include "replay/layer_tensors.h"
 #include "replay/needed_positions.h"
 #include "replay/query_tile.h"
@@ -50,7 +51,7 @@ class TileEvaluator {
 
   struct ColumnGroup {  // up to 64 columns during a segment
     std::span<const std::uint64_t> words;
-    const SeenPositions* lists;  // null: sum by words
+    const SeenPositions* lists;  // null: sum by words; always there with metrics.error
     const ColumnBlock& block;
     std::uint32_t n() const { return static_cast<std::uint32_t>(block.columns.size()); }
   };
@@ -59,11 +60,11 @@ class TileEvaluator {
   void find_needed(const ProbabilityTile& tile, std::vector<NeededEvent>& needed) const;
   void measure_group(const ProbabilityTile& tile, std::size_t group_index, const LayerTensors* tensors,
                      LayerScores& scores);
-  void sum_columns(const std::vector<std::int32_t>& value, const ProbabilityTile& tile, const Segment& segment,
-                   const ColumnGroup& columns);
   void measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
                     LayerScores& scores);
-  void measure_error(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+  void measure_recall(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
+                      LayerScores& scores);
+  void measure_error(const ProbabilityTile& tile, LaneRange lanes, const ColumnGroup& columns,
                      const LayerTensors& tensors, LayerScores& scores);
   void measure_ceiling(const ProbabilityTile& tile, std::size_t index, const LayerTensors* tensors,
                        LayerScores& scores);
@@ -84,10 +85,11 @@ class TileEvaluator {
   std::vector<SeenPositions> positions_;  // of each block
   // scratch
   std::vector<std::int32_t> converted_, fixed_marks_;  // tile.prob and marked_ as whole numbers
-  std::vector<std::int32_t> sums_, common_, total_, line_;
+  ColumnSums sums_;
+  std::vector<float*> lines_;
   std::vector<float> marked_, kept_;
   std::vector<std::uint32_t> k_, n_greater_, all_;
-  std::vector<float> value_, output_, base_, partial_, column_mass_, distance_;
+  std::vector<float> value_, output_, nodes_, nothing_, partial_, column_mass_, distance_;
 };
 
 }  // namespace kvwave::replay

@@ -1,5 +1,7 @@
 #include "replay/tile_scores.h"
 
+#include <algorithm>
+
 namespace kvwave::replay {
 
 void LayerScores::reset(const Sequence& sequence, const Metrics& metrics, std::uint32_t n_columns, std::uint32_t begin,
@@ -14,6 +16,10 @@ void LayerScores::reset(const Sequence& sequence, const Metrics& metrics, std::u
   unknown_.assign(rows, 0.0F);
   output_.assign(metrics.error ? rows : 0, 0.0F);
   max_value_.assign(metrics.error ? rows : 0, 0.0F);
+}
+
+bool LayerScores::any_unknown() const {
+  return std::any_of(unknown_.begin(), unknown_.end(), [](float mass) { return mass > 0; });
 }
 
 }  // namespace kvwave::replay

@@ -36,6 +36,7 @@ class LayerScores {
   std::span<float> recall(std::uint32_t q_head, std::uint32_t step) { return line(recall_, q_head, step); }
   /// Mass that the trace did not store: retained mass lies within [mass, mass + unknown].
   float& unknown(std::uint32_t q_head, std::uint32_t step) { return unknown_[row(q_head, step)]; }
+  bool any_unknown() const;
   float& square_output(std::uint32_t q_head, std::uint32_t step) { return output_[row(q_head, step)]; }
   /// Largest |v| that the row could see.
   float& max_value(std::uint32_t q_head, std::uint32_t step) { return max_value_[row(q_head, step)]; }

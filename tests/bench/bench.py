@@ -159,7 +159,60 @@ class Bench:
                  "at least 50%", share >= 0.5)
         self.row(f"replay phase 1, uniform/rkv at {seen['phase1']['budget']}",
                  f"{seen['phase1']['core_ms']:.0f} core-ms per configuration", "", None)
+        self.phase1(program)
         self.numpy(trace, seen)
+        self.replay_memory()
+
+    def long_trace(self, name, *shape):
+        path = self.path(name)
+        subprocess.run([str(self.build / "tests/bench/make_long_trace"), "-f", "-o", path, "--levels", "tokens,qkv",
+                        *map(str, shape)], check=True)
+        return path
+
+    def phase1(self, program):
+        self.note("replay phase 1 on 2,000 steps")
+        trace = self.long_trace("phase1.h5", "--steps", 2000, "--layers", 30, "--q-heads", 9, "--kv-heads", 3,
+                                "--head-dim", 64)
+        out = subprocess.run([str(program), trace, "--json", "--only", "phase1"], check=True, capture_output=True,
+                             text=True).stdout
+        seen = json.loads(out)["phase1"]
+        for what, key in (("", "core_ms"), (", no two keys alike", "unlike_core_ms")):
+            self.row(f"replay phase 1 of R-KV at {seen['budget']}, {seen['steps']} steps, 30 layers x 3 KV heads{what} / "
+                     f"each key read and scored once a refresh, n^2 d at half of {seen['peak_gflops']:.0f} GFLOP/s",
+                     f"{seen[key]:.0f} / {seen['bound_ms']:.0f} core-ms = {seen[key] / seen['bound_ms']:.2f}x",
+                     "at most 1x", seen[key] <= seen["bound_ms"])
+        os.remove(trace)
+
+    def replay_memory(self):
+        """Peak memory of 64 configurations on a trace and on one ten times as long, beside the eviction tables."""
+        layers, kv_heads, prompt = 30, 3, 64
+        budgets = ",".join(str(64 + 16 * i) for i in range(16))
+        strategies = [arg for name in ("uniform/rkv", "uniform/snapkv", "pyramid/rkv", "reasonalloc-head/rkv")
+                      for arg in ("-s", name)]
+        peaks, tables, printed = [], [], []
+        for steps in (600, 6000):
+            self.note(f"replay memory, {steps} steps")
+            trace = self.long_trace("memory_replay.h5", "--steps", steps, "--prompt", prompt, "--layers", layers,
+                                    "--q-heads", 9, "--kv-heads", kv_heads, "--head-dim", 64)
+            words = [self.kvwave, "replay", trace, "-b", budgets, *strategies, "--no-controls", "--metrics", "mass", "-f",
+                     "--threads", str(self.threads), "-o", self.path("memory_replay.results.h5")]
+            with open(self.path("memory_replay.err"), "w+") as errors:
+                child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=errors)
+                _, status, usage = os.wait4(child.pid, 0)
+                child.returncode = os.waitstatus_to_exitcode(status)
+                errors.seek(0)
+                said = errors.read()
+            if child.returncode != 0:
+                raise RuntimeError(f"kvwave replay failed: {said}")
+            printed.append(next((line for line in said.splitlines() if line.startswith("memory:")), ""))
+            peaks.append(usage.ru_maxrss * 1024)
+            tables.append(64 * layers * kv_heads * (steps + prompt) * 4)
+            os.remove(trace)
+        self.note(printed[-1])
+        growth, more = (pair[1] - pair[0] for pair in (peaks, tables))
+        self.row("replay memory, 64 configurations, 30 layers x 3 KV heads: 6,000 steps - 600 steps / eviction tables",
+                 f"{peaks[1] / 2**20:.0f} - {peaks[0] / 2**20:.0f} = {growth / 2**20:.0f} MiB / {more / 2**20:.0f} MiB",
+                 "no more than the tables", growth <= more)
 
     def numpy(self, trace, seen):
         self.note("replay in numpy")

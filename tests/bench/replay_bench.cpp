@@ -1,10 +1,13 @@
 // Times both phases of replay on one trace held in memory: phase 2 with 64 configurations against 1, for retained mass
-// alone, with the output error and with all metrics; phase 1 per configuration on one thread; and one configuration
-// over rows that lie in memory beside the machine's read bandwidth. Best of several; no file access is timed.
-// replay_bench TRACE [--json] [--threads N] [--repeats N] [--only mass,error,all,phase1,rows]
+// alone, with the output error and with all metrics; phase 1 of one configuration on one thread, for the keys of the
+// trace and for keys without a near-duplicate (the most work that R-KV's redundancy can make), beside what the machine
+// needs for the arithmetic; and one configuration over rows that lie in memory beside the machine's read bandwidth.
+// Best of several; no file access is timed. replay_bench TRACE [--json] [--threads N] [--repeats N] [--only
+// mass,error,all,phase1,rows]
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <random>
 #include <string>
 #include <time.h>
 #include <vector>
@@ -16,7 +19,9 @@
 #include "kernels/thread_pool.h"
 #include "replay/evaluate.h"
 #include "replay/replay_trace.h"
+#include "tests/bench/phase1_bound.h"
 #include "tests/bench/row_bandwidth.h"
+#include "tests/bench/simd_peak.h"
 #include "tests/bench/tool_main.h"
 #include "traces/reader.h"
 
@@ -71,6 +76,20 @@ struct Layers {
   }
 };
 
+// The same shape with independent random keys: hardly two are alike, so that every pair is looked at.
+std::vector<replay::LayerTensors> unlike_keys(const replay::Sequence& sequence) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  const std::size_t n = std::size_t{sequence.n_positions} * sequence.head_dim;
+  std::vector<float> q(n * sequence.n_q_heads), k(n * sequence.n_kv_heads);
+  for (std::vector<float>* const values : {&q, &k}) {
+    for (float& x : *values) x = normal(random);
+  }
+  std::vector<replay::LayerTensors> layers;
+  for (std::uint32_t l = 0; l < sequence.n_layers; ++l) layers.emplace_back(sequence, l, q, k, k);
+  return layers;
+}
+
 replay::Sweep sweep_of(const std::vector<std::string>& strategies, const std::vector<std::uint32_t>& budgets,
                        const replay::Sequence& sequence) {
   replay::SweepRequest request;
@@ -82,14 +101,14 @@ replay::Sweep sweep_of(const std::vector<std::string>& strategies, const std::ve
 
 using Residency = std::vector<std::vector<replay::LayerResidency>>;  // [layer][simulation]
 
-Residency simulate(const Layers& layers, const replay::Sweep& sweep) {
-  Residency found(layers.tensors.size());
+Residency simulate(const std::vector<replay::LayerTensors>& layers, const replay::Sweep& sweep) {
+  Residency found(layers.size());
   replay::StatisticsScratch scratch;
   for (std::uint32_t l = 0; l < found.size(); ++l) {
     replay::StatisticsSource source;
-    source.tensors = &layers.tensors[l];
+    source.tensors = &layers[l];
     for (const replay::Simulation& simulation : sweep.simulations) {
-      found[l].push_back(simulate_layer(simulation, layers.sequence, l, source, 0, scratch));
+      found[l].push_back(simulate_layer(simulation, layers[l].sequence(), l, source, 0, scratch));
     }
   }
   return found;
@@ -113,13 +132,13 @@ class Bench {
     kernels::ThreadPool pool(options_.threads);
     result_["threads"] = pool.size();
     result_["path"] = to_string(kernels::simd_path());
-    const Residency few = any ? simulate(layers_, one_) : Residency(),
-                    lots = any ? simulate(layers_, many_) : Residency();
+    const Residency few = any ? simulate(layers_.tensors, one_) : Residency(),
+                    lots = any ? simulate(layers_.tensors, many_) : Residency();
     for (const std::string& part : options_.only) {
       if (parts.contains(part)) phase2(part, parts.at(part), few, lots, pool);
-      if (part == "phase1") phase1();
       if (part == "rows") rows();
     }
+    if (std::find(options_.only.begin(), options_.only.end(), "phase1") != options_.only.end()) phase1();
     if (options_.json) fmt::print("{}\n", result_.dump());
     return 0;
   }
@@ -153,9 +172,23 @@ class Bench {
 
   void phase1() {
     const replay::Sweep rkv = sweep_of({"uniform/rkv"s}, {kPhase1Budget}, layers_.sequence);
-    const Seconds took = best_of(options_.repeats, [&] { simulate(layers_, rkv); });
-    result_["phase1"] = {{"core_ms", 1e3 * took.core}, {"budget", kPhase1Budget}};
-    print("phase 1, uniform/rkv at {}: {:.1f} core-ms\n", kPhase1Budget, 1e3 * took.core);
+    const double of_trace = best_of(options_.repeats, [&] { simulate(layers_.tensors, rkv); }).core;
+    layers_.tensors = unlike_keys(layers_.sequence);  // nothing comes after this part
+    const double of_unlike = best_of(options_.repeats, [&] { simulate(layers_.tensors, rkv); }).core;
+    const MachineRates rates{simd_peak_flops(), read_bytes_per_second(static_cast<std::uint32_t>(options_.repeats))};
+    const alloc::RefreshRule rule = rkv.simulations.front().scorer->rule();
+    const Phase1Bound bound = phase1_bound(layers_.sequence, rule, kPhase1Budget, rates);
+    result_["phase1"] = {{"core_ms", 1e3 * of_trace},        {"unlike_core_ms", 1e3 * of_unlike},
+                         {"budget", kPhase1Budget},          {"steps", layers_.sequence.n_steps()},
+                         {"refreshes", bound.refreshes},     {"bound_ms", 1e3 * bound.seconds()},
+                         {"peak_gflops", 1e-9 * rates.flops}};
+    print(
+        "phase 1, uniform/rkv at {}, {} steps, {} layers x {} KV heads, {} refreshes: {:.1f} core-ms; keys without "
+        "near-duplicates {:.1f} core-ms\n"
+        "  bound: reading {:.1f} + scoring {:.1f} + n^2 d at half of {:.0f} GFLOP/s {:.1f} = {:.1f} ms\n",
+        kPhase1Budget, layers_.sequence.n_steps(), layers_.sequence.n_layers, layers_.sequence.n_kv_heads,
+        bound.refreshes, 1e3 * of_trace, 1e3 * of_unlike, 1e3 * bound.read_seconds, 1e3 * bound.score_seconds,
+        1e-9 * rates.flops, 1e3 * bound.product_seconds, 1e3 * bound.seconds());
   }
 
   void rows() {

@@ -52,6 +52,18 @@ std::vector<std::int32_t> evictions(std::uint32_t n_prompt, std::uint32_t n_step
 
 }  // namespace
 
+double read_bytes_per_second(std::uint32_t repeats) {
+  const std::vector<float> values(static_cast<std::size_t>(kGigabytes * 1e9 / sizeof(float)), 1.0F);
+  volatile float keep = 0;
+  double best = 0;
+  for (std::uint32_t repeat = 0; repeat < repeats; ++repeat) {
+    const double start = thread_seconds();
+    keep = keep + sum_of(values);
+    best = std::max(best, sizeof(float) * static_cast<double>(values.size()) / (thread_seconds() - start));
+  }
+  return best;
+}
+
 RowBandwidth measure_row_bandwidth(std::uint32_t n_prompt, std::uint32_t repeats) {
   std::vector<ProbabilityTile> tiles;
   RowBandwidth measured;

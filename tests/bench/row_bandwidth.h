@@ -15,4 +15,7 @@ struct RowBandwidth {
 /// processor time of the thread so that other work on the machine counts little.
 RowBandwidth measure_row_bandwidth(std::uint32_t n_prompt, std::uint32_t repeats);
 
+/// Plain reading of memory several times the last-level cache by one thread; the best of `repeats`.
+double read_bytes_per_second(std::uint32_t repeats);
+
 }  // namespace kvwave::bench

@@ -153,8 +153,12 @@ TEST(RetainedMass, sums_by_word_and_by_line_are_exact_on_every_path) {
             position.push_back(i);
             for (std::uint32_t lane = 0; lane < lanes; ++lane) expected[lane] += fixed[i * stride + lane];
           }
-          line_sums(fixed.data(), stride, position, by_line);
+          line_sums(fixed.data(), stride, position, {}, {}, by_line);
           ASSERT_EQ(by_line, expected) << lanes << " lanes";
+          const std::span<const std::uint32_t> first = std::span(position).first(position.size() / 2);
+          line_sums(fixed.data(), stride, {}, first, by_line, by_line);
+          line_sums(fixed.data(), stride, first, {}, by_line, by_line);
+          ASSERT_EQ(by_line, expected) << "what is taken away and added again";
           for (std::uint32_t lane = 0; lane < lanes; ++lane) {
             ASSERT_EQ(by_word[lane * kWordConfigs + c], expected[lane]);
           }
@@ -181,7 +185,8 @@ TEST(WeightedValues, agree_with_fp64) {
       }
       for_each_simd_path([&] {
         std::vector<float> out(lanes * width, -1.0F);
-        weighted_values(prob.data(), stride, lanes, position, value, width, out);
+        const WeightedRows rows{prob.data(), stride, lanes, value, width};
+        weighted_values(rows, position, {}, {}, out);
         for (std::uint32_t lane = 0; lane < lanes; ++lane) {
           for (std::uint32_t c = 0; c < width; ++c) {
             double expected = 0, scale = 0;
