@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/aligned_vector.h"
 #include "replay/seen_positions.h"
 
 namespace kvwave::replay {
@@ -32,7 +33,7 @@ class ColumnSums {
  private:
   void follow_steps(const std::int32_t* value, std::uint32_t stride, std::uint32_t n_lanes, const SeenPositions& lists);
 
-  std::vector<std::int32_t> sums_;
+  kernels::AlignedVector<std::int32_t> sums_;
   std::size_t first_ = 0, lane_stride_ = 1, column_stride_ = 1;
 };
 

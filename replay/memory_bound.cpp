@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/evaluate.h"
 #include "replay/full_rows.h"
 #include "replay/lock_step.h"
 #include "replay/metric_sums.h"
@@ -16,6 +17,7 @@ constexpr std::uint64_t kSpanSteps = 1024;             // steps whose scores are
 constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column and step, and per column and head
 constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
+constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
 
 }  // namespace
 
@@ -48,6 +50,9 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
                           sizeof(float) * (kv_heads * steps + 2 * bins * layers * kv_heads +
                                            kScores * q_heads * std::min(steps, kSpanSteps)));
+  const std::uint64_t rows = kTileSteps * sequence.group();
+  const std::uint64_t lanes = (rows + kernels::kLaneBlock - 1) / kernels::kLaneBlock * kernels::kLaneBlock;
+  bound.thread = kThreadBytes + kTileCopies * positions * lanes * sizeof(float);
   return bound;
 }
 
@@ -57,14 +62,14 @@ std::string memory_bound_text(const ReplayPlan& plan, unsigned n_threads) {
   for (const PlannedTrace& planned : plan.traces) {
     const Sweep sweep = build_sweep(plan.request, planned.survey.sequence, planned.demand);
     const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options);
-    if (bound.total() <= most.total()) continue;
+    if (bound.total(n_threads) <= most.total(n_threads)) continue;
     most = bound;
     path = planned.survey.path;
   }
   return fmt::format("memory: at most {} for {} (one layer {}, eviction tables {}, sums {}) and {} per thread",
-                     traces::human_bytes(most.total() + n_threads * kThreadBytes), path,
-                     traces::human_bytes(most.layer), traces::human_bytes(most.evictions),
-                     traces::human_bytes(most.sums), traces::human_bytes(kThreadBytes));
+                     traces::human_bytes(most.total(n_threads)), path, traces::human_bytes(most.layer),
+                     traces::human_bytes(most.evictions), traces::human_bytes(most.sums),
+                     traces::human_bytes(most.thread));
 }
 
 }  // namespace kvwave::replay

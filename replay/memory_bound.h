@@ -15,7 +15,8 @@ struct MemoryBound {
                             ///< all layers, where they fit, for allocators that move budget between layers
   std::uint64_t evictions = 0;  ///< what each step reads, for every simulation; all layers where details are kept
   std::uint64_t sums = 0;       ///< figures per step, head and bin
-  std::uint64_t total() const { return layer + evictions + sums; }
+  std::uint64_t thread = 0;     ///< of each thread: one tile of rows, whose lines are positions, and scratch
+  std::uint64_t total(unsigned n_threads) const { return layer + evictions + sums + n_threads * thread; }
 };
 
 MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const ReplayOptions& options);

@@ -170,7 +170,6 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
         HeadSums& head = heads[q_head];
         const Line mass = Line::load(scores.mass(q_head, step).data() + first, n);
         of_head_mass.add(mass);
-        of_step_mass.add(mass);
         head.mass.add(mass, counted);
         if (partly_unknown) head.high.add(upper_masses(mass, scores.unknown(q_head, step)), counted);
         if (with_bins_) head.bin_mass.add(mass);
@@ -180,7 +179,6 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
           Sums output;
           output.value.fill(scores.square_output(q_head, step));
           of_head_error.add(error);
-          of_step_error.add(error);
           of_step_bound.add(bound);
           head.error.add(error, counted);
           head.bound.add(bound, counted);
@@ -190,11 +188,13 @@ void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps
         if (metrics.recall) {
           const Line recall = Line::load(scores.recall(q_head, step).data() + first, n);
           of_head_recall.add(recall);
-          of_step_recall.add(recall);
           head.recall.add(recall, counted);
           if (with_bins_) head.bin_recall.add(recall);
         }
       }
+      of_step_mass.add(of_head_mass);
+      of_step_error.add(of_head_error);
+      of_step_recall.add(of_head_recall);
       const std::size_t at = (std::size_t{kv_head} * sequence.n_steps() + step) * n_columns + first;
       store(steps.mass, at, n, of_head_mass, share);
       if (metrics.error) store(steps.error, at, n, of_head_error, 1.0F);

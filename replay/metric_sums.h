@@ -1,5 +1,6 @@
 // Sums over one trace from which every figure is formed: over steps, over q_heads and over step bins, per column
-// (simulations, then ceilings). All sums are fp64 and added in a fixed order.
+// (simulations, then ceilings). Sums are fp64 and added in a fixed order; only the rows of one KV head in one step are
+// first added in fp32.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/aligned_vector.h"
 #include "kernels/row_tile.h"
 #include "replay/layer_tensors.h"
 
@@ -15,10 +16,10 @@ struct ProbabilityTile {
   kernels::RowTile shape;            ///< n_positions = positions visible to the last row
   std::uint32_t first_position = 0;  ///< query position of row 0
   std::uint32_t n_rows = 0, group = 1;
-  std::vector<float> prob;               ///< [n_positions, n_lanes]
-  std::vector<std::int32_t> fixed;       ///< prob as whole numbers (kernels/retained_mass.h); may be empty
-  std::vector<std::uint32_t> n_visible;  ///< [n_lanes] causal count
-  std::vector<float> query;              ///< scratch [head_dim, n_lanes]
+  kernels::AlignedVector<float> prob;          ///< [n_positions, n_lanes]
+  kernels::AlignedVector<std::int32_t> fixed;  ///< prob as whole numbers (kernels/retained_mass.h); may be empty
+  std::vector<std::uint32_t> n_visible;        ///< [n_lanes] causal count
+  kernels::AlignedVector<float> query;         ///< scratch [head_dim, n_lanes]
 
   std::uint32_t used_lanes() const { return n_rows * group; }
 };

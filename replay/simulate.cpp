@@ -14,9 +14,8 @@ namespace {
 void add_destructive(std::span<const std::int32_t> evicted_at, const Sequence& sequence,
                      std::span<std::uint32_t> counts) {
   std::vector<std::uint32_t> dropped(counts.size() + 1);
-  for (const std::int32_t step : evicted_at) {
-    if (step < static_cast<std::int32_t>(counts.size())) ++dropped[static_cast<std::size_t>(step)];
-  }
+  const auto end = static_cast<std::int32_t>(counts.size());
+  for (const std::int32_t step : evicted_at) ++dropped[static_cast<std::size_t>(std::min(step, end))];
   std::uint32_t gone = 0;
   for (std::size_t s = 0; s < counts.size(); ++s) {
     gone += dropped[s];

@@ -1,9 +1,40 @@
 #include "replay/step_figures.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace kvwave::replay {
+
+namespace {
+
+// Sum of the n smallest values (no NaN), 0 < n <= values.size(). Values go into equal parts of their range, so that
+// only those of the part in which the n-th lies need an order.
+double sum_of_least(std::span<const float> values, std::size_t n) {
+  constexpr std::size_t kParts = 256;
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  const float low = *least, range = *most - low;
+  const float scale = range > 0 && std::isfinite(range) ? static_cast<float>(kParts - 1) / range : 0.0F;
+  const auto part_of = [&](float value) {
+    return scale > 0 ? std::min(kParts - 1, static_cast<std::size_t>((value - low) * scale)) : 0;
+  };
+  std::array<std::size_t, kParts> count{};
+  for (const float value : values) ++count[part_of(value)];
+  std::size_t part = 0, before = 0;
+  while (before + count[part] < n) before += count[part++];
+  std::vector<float> open;
+  double sum = 0;
+  for (const float value : values) {
+    const std::size_t own = part_of(value);
+    if (own < part) sum += value;
+    if (own == part) open.push_back(value);
+  }
+  std::sort(open.begin(), open.end());
+  for (std::size_t i = 0; i < n - before; ++i) sum += open[i];
+  return sum;
+}
+
+}  // namespace
 
 WorstSteps worst_steps(std::span<const float> values, std::uint32_t first_step, Worst worst) {
   const float sign = worst == Worst::highest ? -1.0F : 1.0F;
@@ -21,10 +52,7 @@ WorstSteps worst_steps(std::span<const float> values, std::uint32_t first_step, 
   }
   if (goodness.empty()) return found;
   const std::size_t n = (goodness.size() + 9) / 10;
-  std::nth_element(goodness.begin(), goodness.begin() + static_cast<std::ptrdiff_t>(n - 1), goodness.end());
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += goodness[i];
-  found.decile = static_cast<double>(sign) * sum / static_cast<double>(n);
+  found.decile = static_cast<double>(sign) * sum_of_least(goodness, n) / static_cast<double>(n);
   return found;
 }
 

@@ -132,8 +132,8 @@ void TileEvaluator::measure_group(const ProbabilityTile& tile, std::size_t group
 void TileEvaluator::measure_mass(const ProbabilityTile& tile, const Segment& segment, const ColumnGroup& columns,
                                  LayerScores& scores) {
   const LaneRange lanes{segment.first_row * tile.group, segment.n_rows * tile.group};
-  sums_.sum(tile.fixed.empty() ? converted_ : tile.fixed, tile.shape.n_lanes, lanes, columns.words, columns.n(),
-            columns.lists);
+  const std::span<const std::int32_t> fixed = tile.fixed.empty() ? std::span(converted_) : std::span(tile.fixed);
+  sums_.sum(fixed, tile.shape.n_lanes, lanes, columns.words, columns.n(), columns.lists);
   lines_.resize(lanes.count);
   for (std::uint32_t i = 0; i < lanes.count; ++i) {
     const std::uint32_t lane = lanes.first + i;

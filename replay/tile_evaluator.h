@@ -84,7 +84,7 @@ class TileEvaluator {
   std::vector<VisibilityWords> groups_;   // of each block
   std::vector<SeenPositions> positions_;  // of each block
   // scratch
-  std::vector<std::int32_t> converted_, fixed_marks_;  // tile.prob and marked_ as whole numbers
+  kernels::AlignedVector<std::int32_t> converted_, fixed_marks_;  // tile.prob and marked_ as whole numbers
   ColumnSums sums_;
   std::vector<float*> lines_;
   std::vector<float> marked_, kept_;

@@ -10,7 +10,7 @@ void LayerScores::reset(const Sequence& sequence, const Metrics& metrics, std::u
   end_ = end;
   n_columns_ = n_columns;
   const std::size_t rows = std::size_t{sequence.n_q_heads} * (end - begin);
-  mass_.assign(rows * n_columns, 0.0F);
+  mass_.resize(rows * n_columns);  // every line is written
   error_.assign(metrics.error ? rows * n_columns : 0, 0.0F);
   recall_.assign(metrics.recall ? rows * n_columns : 0, 0.0F);
   unknown_.assign(rows, 0.0F);

@@ -1,5 +1,6 @@
 #include "replay/turnover.h"
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -7,24 +8,24 @@ namespace kvwave::replay {
 
 Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence& sequence) {
   const auto n_steps = static_cast<std::int32_t>(sequence.n_steps());
-  // Per step: how many entries leave, and how many of them the previous eviction had left (were there already).
-  std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps)), old(leaving.size());
-  for (const std::int32_t step : evicted_at) {
-    if (step < n_steps) ++leaving[static_cast<std::size_t>(step)];
-  }
+  // Per step: how many entries leave, and how many of them the previous eviction had left (were there already). What
+  // stays to the end counts in a line of its own: a branch on it would be guessed wrong at every other position.
+  std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps) + 1), old(leaving.size());
+  for (const std::int32_t step : evicted_at) ++leaving[static_cast<std::size_t>(std::min(step, n_steps))];
   std::vector<std::int32_t> previous(leaving.size(), -1);
+  std::vector<std::uint32_t> there_before(leaving.size(), 0);  // positions held when the previous eviction began
   std::int32_t last = -1;
   for (std::int32_t s = 0; s < n_steps; ++s) {
-    previous[static_cast<std::size_t>(s)] = last;
-    if (leaving[static_cast<std::size_t>(s)] > 0) last = s;
+    const auto at = static_cast<std::size_t>(s);
+    previous[at] = last;
+    there_before[at] = last >= 0 ? sequence.n_prompt + static_cast<std::uint32_t>(last) : 0;
+    if (leaving[at] > 0) last = s;
   }
-  for (std::size_t i = 0; i < evicted_at.size(); ++i) {
-    const std::int32_t step = evicted_at[i];
-    if (step >= n_steps) continue;
-    const std::int32_t before = previous[static_cast<std::size_t>(step)];
-    const std::int64_t there_before = std::int64_t{sequence.n_prompt} + before;  // positions held when `before` began
-    if (before >= 0 && static_cast<std::int64_t>(i) < there_before) ++old[static_cast<std::size_t>(step)];
+  for (std::uint32_t i = 0; i < evicted_at.size(); ++i) {
+    const auto step = static_cast<std::size_t>(std::min(evicted_at[i], n_steps));
+    old[step] += i < there_before[step] ? 1U : 0U;
   }
+  leaving.pop_back();
   double churn = 0, jaccard = 0;
   std::uint32_t n_churn = 0, n_jaccard = 0, gone = 0, left_before = 0;
   for (std::size_t s = 0; s < leaving.size(); ++s) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <span>
 #include <time.h>
 #include <vector>
 
@@ -23,7 +24,7 @@ double thread_seconds() {
 }
 
 // Sixty-four sums keep the additions off the critical path.
-float sum_of(const std::vector<float>& values) {
+float sum_of(std::span<const float> values) {
   float sum[64] = {};
   for (std::size_t i = 0; i + 64 <= values.size(); i += 64) {
     for (std::size_t lane = 0; lane < 64; ++lane) sum[lane] += values[i + lane];

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -194,6 +198,29 @@ TEST(Metrics, places_do_not_exist_without_their_controls) {
   const SyntheticTrace trace = trace_of({205, 2, 1, 8, 10, 40, traces::FloatType::f32});
   const auto run = run_replay(trace, {"uniform/rkv:window=4,buffer=8"}, 1, false);
   EXPECT_TRUE(std::isnan(summarise(*run->sums, run->sweep, kValueBytes)[0].total.place_oracle));
+}
+
+TEST(StepFigures, the_worst_tenth_is_that_of_a_sorted_list) {
+  const unsigned seed = 71;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const std::size_t n : {1U, 9U, 10U, 11U, 700U, 2001U}) {
+    for (const std::uint32_t distinct : {1U, 3U, 1000000U}) {
+      std::vector<float> values;
+      for (std::size_t i = 0; i < n; ++i) {
+        values.push_back(static_cast<float>(random() % distinct) / static_cast<float>(distinct));
+      }
+      if (n > 20) values[n / 2] = std::numeric_limits<float>::quiet_NaN();
+      std::vector<float> sorted;
+      std::copy_if(values.begin(), values.end(), std::back_inserter(sorted), [](float x) { return !std::isnan(x); });
+      std::sort(sorted.begin(), sorted.end());
+      const std::size_t tenth = (sorted.size() + 9) / 10;
+      const double low = std::accumulate(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(tenth), 0.0);
+      const double high = std::accumulate(sorted.rbegin(), sorted.rbegin() + static_cast<std::ptrdiff_t>(tenth), 0.0);
+      EXPECT_NEAR(worst_steps(values, 0, Worst::lowest).decile, low / static_cast<double>(tenth), 1e-12) << n;
+      EXPECT_NEAR(worst_steps(values, 0, Worst::highest).decile, high / static_cast<double>(tenth), 1e-12) << n;
+    }
+  }
 }
 
 TEST(StepFigures, drops_are_counted_from_the_level_down_and_back) {

@@ -1,6 +1,7 @@
 // What follows from evicted_at alone: visibility words, lists of seen positions and turnover, against plain counting.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
 #include <set>
 
@@ -84,12 +85,29 @@ TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
         }
         EXPECT_LE(next, words.next_change(kSteps)) << "changes are announced before they happen";
         seen.update(words.words().first(kPrompt + step + 1), static_cast<std::uint32_t>(n), words.generation());
+        const std::set<std::uint32_t> common(seen.common().begin(), seen.common().end());
+        std::map<std::uint32_t, std::set<std::uint32_t>> node;
+        node[SeenPositions::kCommon] = node[SeenPositions::kAnyone] = common;
+        node[SeenPositions::kAnyone].insert(seen.some().begin(), seen.some().end());
+        ASSERT_EQ(seen.steps().size(), n) << "one step per column";
+        for (const SeenPositions::Step& taken : seen.steps()) {
+          ASSERT_TRUE(node.contains(taken.parent)) << "a parent comes before its children";
+          ASSERT_TRUE(seen.is_parent(taken.parent));
+          std::set<std::uint32_t> sees = node[taken.parent];
+          for (const std::uint32_t i : seen.added(taken)) ASSERT_TRUE(sees.insert(i).second);
+          for (const std::uint32_t i : seen.removed(taken)) ASSERT_EQ(sees.erase(i), 1U);
+          std::set<std::uint32_t> directly = common;
+          directly.insert(seen.seen(taken.column).begin(), seen.seen(taken.column).end());
+          ASSERT_EQ(sees, directly);
+          node[taken.column] = sees;
+        }
         for (std::uint32_t c = 0; c < n; ++c) {
-          std::set<std::uint32_t> sees(seen.common().begin(), seen.common().end());
-          sees.insert(seen.seen(c).begin(), seen.seen(c).end());
-          ASSERT_EQ(sees.size() + seen.hidden(c).size(), kPrompt + step + 1);
-          for (const std::uint32_t i : sees) ASSERT_LT(static_cast<std::int32_t>(step), all[c][i]);
-          for (const std::uint32_t i : seen.hidden(c)) ASSERT_GE(static_cast<std::int32_t>(step), all[c][i]);
+          std::set<std::uint32_t> expected;
+          for (std::uint32_t i = 0; i <= kPrompt + step; ++i) {
+            if (static_cast<std::int32_t>(step) < all[c][i]) expected.insert(i);
+          }
+          ASSERT_EQ(node[c], expected) << "column " << c << " step " << step;
+          ASSERT_EQ(seen.hides(c), expected.size() <= kPrompt + step);
         }
       }
     }
