@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
+#include <xmmintrin.h>
 
 #include "kernels/rkv_redundancy.h"
 
@@ -43,6 +45,16 @@ void column_sums(const KeyPanels& panels, RedundancyScratch& scratch) {
   }
 }
 
+// Bit i: dots[i] > threshold (SSE is part of baseline x86-64).
+std::uint32_t lanes_above(const float (&dots)[kPanelKeys], float threshold) {
+  const __m128 least = _mm_set1_ps(threshold);
+  std::uint32_t bits = 0;
+  for (std::uint32_t i = 0; i < kPanelKeys; i += 4) {
+    bits |= static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpgt_ps(_mm_loadu_ps(dots + i), least))) << i;
+  }
+  return bits;
+}
+
 // For every row the exempted column is found and its cosine taken out of that column's sum. Rows are searched together,
 // panel by panel from the newest slot; a row leaves the list when its near-duplicate is found.
 void exempt_retained(std::span<const float> unit, std::span<const std::uint32_t> position, const KeyPanels& panels,
@@ -67,8 +79,9 @@ void exempt_retained(std::span<const float> unit, std::span<const std::uint32_t>
       panel_dots(rows, count, panels.panel(p), d, dots);
       for (std::uint32_t r = 0; r < count; ++r) {
         const std::uint32_t row = open[at + r];
-        std::uint32_t lane = lanes;
-        while (lane > 0 && !(dots[r][lane - 1] > threshold && first_slot + lane - 1 != row)) --lane;
+        std::uint32_t alike = lanes_above(dots[r], threshold) & ((1U << lanes) - 1U);
+        if (row - first_slot < lanes) alike &= ~(1U << (row - first_slot));
+        const auto lane = static_cast<std::uint32_t>(std::bit_width(alike));  // behind the newest; 0 = none
         if (lane > 0) {
           const std::uint32_t slot = first_slot + lane - 1;
           scratch.column[slot] -= dots[r][lane - 1];
