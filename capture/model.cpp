@@ -10,9 +10,12 @@
 namespace kvwave::capture {
 namespace {
 
-ModelSource read_source(const std::filesystem::path& path, FileMemory memory) {
+ModelSource read_source(const std::filesystem::path& path, FileMemory memory, ParamScan scan) {
   std::error_code error;
-  return std::filesystem::is_directory(path, error) ? read_model_folder(path, memory) : read_gguf_model(path, memory);
+  ModelSource source =
+      std::filesystem::is_directory(path, error) ? read_model_folder(path, memory) : read_gguf_model(path, memory);
+  if (scan == ParamScan::none) source.tensors.trust_matrices();
+  return source;
 }
 
 // Lengths in front of every part keep two different vocabularies from giving the same bytes.
@@ -32,8 +35,8 @@ void hash_texts(traces::Sha256& hash, std::span<const std::string> texts) {
 
 class Model::Impl {
  public:
-  Impl(const std::filesystem::path& path, FileMemory memory)
-      : source(read_source(path, memory)),
+  Impl(const std::filesystem::path& path, FileMemory memory, ParamScan scan)
+      : source(read_source(path, memory, scan)),
         parts(assemble_parts(source.config, *source.architecture, source.tensors, *source.names)) {}
 
   ModelSource source;
@@ -47,9 +50,9 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-Model Model::load(const std::filesystem::path& path, FileMemory memory) {
+Model Model::load(const std::filesystem::path& path, FileMemory memory, ParamScan scan) {
   Model model;
-  model.impl_ = std::make_unique<Impl>(path, memory);
+  model.impl_ = std::make_unique<Impl>(path, memory, scan);
   return model;
 }
 

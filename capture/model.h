@@ -61,13 +61,18 @@ struct TokenizerData {
   std::string chat_template;       ///< Jinja text, empty when absent
 };
 
+/// Whether loading looks through all parameters for NaN and infinity, which reads the files once.
+enum class ParamScan { all, none };
+
 class Model {
  public:
   /// Opens a GGUF file, the first of a split one, or a folder with config.json and safetensors (model_source.h), by
   /// mmap. Throws BadModelFile, UnsupportedModel, BadTensor and what derives from them. Nothing is allocated by a
   /// number that was not checked against the file. All norms, block scales and plain values are scanned for NaN and
-  /// infinity, which reads the files once. Spans and matrices stay valid as long as the model (moves included).
-  static Model load(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped);
+  /// infinity unless `scan` says none: then nothing of a matrix is read. Spans and matrices stay valid as long as the
+  /// model (moves included).
+  static Model load(const std::filesystem::path& path, FileMemory memory = FileMemory::mapped,
+                    ParamScan scan = ParamScan::all);
   ~Model();
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;

@@ -239,7 +239,8 @@ void print_text(const Model& model, const Facts& facts) {
 int model_info_command(std::span<const std::string> args) {
   namespace po = boost::program_options;
   po::options_description options;
-  options.add_options()("json", "print one JSON object")("quick", "skip the hashes, which read the whole file")(
+  options.add_options()("json", "print one JSON object")(
+      "quick", "skip the hashes and the search for NaN, which read the whole file")(
       "positions", po::value<std::string>()->value_name("N"),
       "length of the trace whose size is estimated (2048, or the model's context where that is shorter)");
   const auto values =
@@ -248,14 +249,15 @@ int model_info_command(std::span<const std::string> args) {
   const std::vector<std::string> paths =
       values->contains("model") ? (*values)["model"].as<std::vector<std::string>>() : std::vector<std::string>{};
   if (paths.size() != 1) throw traces::UsageError(fmt::format("expected one model, got {}", paths.size()));
-  const Model model = Model::load(paths[0]);
+  const bool quick = values->contains("quick");
+  const Model model = Model::load(paths[0], FileMemory::mapped, quick ? ParamScan::none : ParamScan::all);
   const std::uint32_t context = model.config().context_length;
   std::uint32_t positions = std::min(kUsualPositions, context);
   if (values->contains("positions")) {
     positions = static_cast<std::uint32_t>(
         traces::parse_integer("positions", (*values)["positions"].as<std::string>(), 1, context));
   }
-  const Facts facts = gather(model, positions, values->contains("quick"));
+  const Facts facts = gather(model, positions, quick);
   if (values->contains("json")) {
     // Names from the file may be no valid UTF-8: replaced rather than refused.
     fmt::print("{}\n", as_json(model, facts).dump(2, ' ', false, Json::error_handler_t::replace));

@@ -37,6 +37,9 @@ class TensorDirectory {
   std::span<const StoredTensor> all() const { return tensors_; }
   const StoredTensor* find(std::string_view name) const;  ///< nullptr when absent
 
+  /// From now on matrices are not looked through for NaN and infinity.
+  void trust_matrices() { trusts_matrices_ = true; }
+
   /// The matrix `name` of rows x cols, any type, in place. Throws MissingTensor, BadTensor for another shape, and
   /// BadModelFile when a value or block scale is NaN or infinite.
   kernels::ParamMatrix matrix(std::string_view name, std::uint32_t rows, std::uint32_t cols) const;
@@ -54,6 +57,7 @@ class TensorDirectory {
 
   std::string source_;
   ShapeOrder order_;
+  bool trusts_matrices_ = false;
   std::vector<StoredTensor> tensors_;
   std::unordered_map<std::string, std::size_t, TextHash, std::equal_to<>> index_;
 };

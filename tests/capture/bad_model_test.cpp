@@ -6,6 +6,7 @@
 #include "capture/error.h"
 #include "tests/capture/expect_load_error.h"
 #include "tests/capture/tiny_llama.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {
@@ -139,6 +140,15 @@ TEST(BadModel, nan_and_infinity_are_found_in_norms_values_and_scales) {
     b.tensor("blk.1.attn_v.weight").bytes.replace(5 * row, 2, little_endian<std::uint16_t>(0x7c00));
     expect_build_error<BadModelFile>(b, "tensor 'blk.1.attn_v.weight' holds NaN or infinity in row 5");
   }
+}
+
+TEST(BadModel, nan_is_not_looked_for_where_that_is_not_asked_for) {
+  testing::GgufBuilder builder = testing::build_tiny_llama();
+  builder.tensor("blk.0.attn_q.weight").bytes.replace(0, 4, "\xff\xff\xff\x7f");
+  const TemporaryFolder folder;
+  builder.write(folder / "nan.gguf");
+  EXPECT_THROW(Model::load(folder / "nan.gguf"), BadModelFile);
+  EXPECT_NO_THROW(Model::load(folder / "nan.gguf", FileMemory::mapped, ParamScan::none));
 }
 
 TEST(BadModel, rope_scaling_it_does_not_know_is_refused) {
