@@ -28,6 +28,17 @@ std::string program_of(const traces::TraceInfo& info) {
   return fmt::format("{} ({})", info.program_version, info.program_commit);
 }
 
+// What runs killed while they replaced the manifest left beside it.
+void remove_halves(const fs::path& manifest) {
+  std::error_code error;
+  std::vector<fs::path> halves;
+  const std::string front = manifest.filename().string() + ".tmp";
+  for (const fs::directory_entry& entry : fs::directory_iterator(manifest.parent_path(), error)) {
+    if (entry.path().filename().string().starts_with(front)) halves.push_back(entry.path());
+  }
+  for (const fs::path& half : halves) fs::remove(half, error);
+}
+
 }  // namespace
 
 std::string dataset_settings(const CaptureOptions& options, const traces::TraceInfo& any) {
@@ -105,6 +116,7 @@ DatasetRun::DatasetRun(const CaptureOptions& options, const std::vector<CaptureJ
   const fs::path path = options.output / kManifestName;
   std::error_code error;
   const bool is_known = options.resume && fs::exists(path, error);
+  if (options.resume) remove_halves(path);
   if (is_known) take_over(read_manifest(path));
   if (options.resume) {
     for (std::size_t job = 0; job < jobs.size(); ++job) look_at(job, describe, text_of, is_known);

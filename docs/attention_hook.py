@@ -1,5 +1,5 @@
 """Records attention rows, post-RoPE q and k, v and tokens while a transformers model generates, for `kvwave import`.
-usage: python attention_hook.py MODEL "PROMPT" N_TOKENS FOLDER      (transformers 4.53 or newer; batch 1)"""
+usage: python attention_hook.py MODEL "PROMPT" N_TOKENS FOLDER      (tested with transformers 5.24; batch 1)"""
 import json, pathlib, sys
 import numpy, torch, transformers
 from safetensors.torch import save_file

@@ -99,11 +99,13 @@ TEST_F(DatasetRuns, resume_keeps_what_is_finished_and_ends_as_if_never_interrupt
   auto m = manifest();
   m.at("traces").at(4).at("state") = "pending";
   write("out/manifest.json", m.dump());
+  write("out/manifest.json.tmp77", "half of one, left by a kill");
   Outcome run = capture(words({"--resume"}));
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_NE(run.err.find("4 finished traces are kept"), std::string::npos) << run.err;
   EXPECT_EQ(all_bytes("out"), whole);
   EXPECT_EQ(fs::last_write_time(folder_ / "out/a-s0.h5"), kept_time);
+  EXPECT_FALSE(fs::exists(folder_ / "out/manifest.json.tmp77"));
   // The manifest itself lost: everything it says is found again.
   fs::remove(folder_ / "out/manifest.json");
   run = capture(words({"--resume"}));
