@@ -18,7 +18,7 @@
 namespace kvwave::viewer {
 namespace {
 
-constexpr int kFrames = 3;  // plots and tables settle their sizes in the first two, which are not painted
+constexpr int kFrames = 5;  // plots, tables and scrolling settle in the first few, which are not painted
 
 bool is_head_figure(std::string_view name) {
   return name.starts_with("heads-");

@@ -10,6 +10,7 @@
 namespace kvwave::viewer {
 namespace {
 
+constexpr float kOneRow = 440;  // pixels that A, B and the checkbox need side by side
 constexpr std::array kFigureNames = {"compare", "frontier", "compare-layers", "compare-steps"};
 
 void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, float width, std::uint32_t& chosen) {
@@ -45,15 +46,15 @@ void controls(Ui& ui, int& shown) {
     }
     ImGui::EndCombo();
   }
+  const bool wide = ImGui::GetContentRegionAvail().x > kOneRow * ui.scale;
   if (shown < 2) {
     ImGui::Checkbox("minus B", &view.minus_b);
     ImGui::SetItemTooltip("differences to strategy B at the same budget: near lines come apart");
-    ImGui::SameLine();
   } else if (shown == 2) {
     ImGui::Checkbox("at cursor", &view.at_cursor);
     ImGui::SetItemTooltip("the steps around the time cursor instead of the whole run");
-    ImGui::SameLine();
   }
+  if (wide && shown < 3) ImGui::SameLine();
   const float room = ImGui::GetContentRegionAvail().x - 54 * ui.scale;
   configuration_combo(ui, "A", ui.theme.a, room / 2, view.selection.a);
   ImGui::SameLine();
