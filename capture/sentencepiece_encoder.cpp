@@ -41,11 +41,13 @@ std::string with_visible_spaces(std::string_view text) {
 struct Symbol {
   std::size_t begin = 0, length = 0;
   std::size_t previous = kNone, next = kNone;
+  std::int32_t id = -1;  // of a merged run
 };
 
 /// A possible merge. It is void when either symbol has changed since, which its length shows.
 struct Candidate {
   float score = 0;
+  std::int32_t id = -1;  // of what it gives
   std::size_t left = 0, right = 0, length = 0;
 
   bool operator<(const Candidate& other) const {  // the top of a priority queue is the largest
@@ -58,7 +60,7 @@ std::vector<Symbol> split_characters(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Front front = utf8_front(text.substr(at));
     const std::size_t length = front.state == Utf8State::complete ? front.length : 1;
-    symbols.push_back({at, length, symbols.empty() ? kNone : symbols.size() - 1, symbols.size() + 1});
+    symbols.push_back({at, length, symbols.empty() ? kNone : symbols.size() - 1, symbols.size() + 1, -1});
     at += length;
   }
   if (!symbols.empty()) symbols.back().next = kNone;
@@ -102,7 +104,7 @@ void SentencePieceEncoder::encode_word(std::string_view view, std::vector<std::i
     if (left == kNone || right == kNone) return;
     const std::size_t length = symbols[left].length + symbols[right].length;
     const std::int32_t id = find(view.substr(symbols[left].begin, length));
-    if (id >= 0) candidates.push({scores_[static_cast<std::size_t>(id)], left, right, length});
+    if (id >= 0) candidates.push({scores_[static_cast<std::size_t>(id)], id, left, right, length});
   };
   for (std::size_t i = 1; i < symbols.size(); ++i) consider(i - 1, i);
   while (!candidates.empty()) {
@@ -112,6 +114,7 @@ void SentencePieceEncoder::encode_word(std::string_view view, std::vector<std::i
     Symbol& right = symbols[c.right];
     if (left.length == 0 || right.length == 0 || left.length + right.length != c.length) continue;
     left.length = c.length;
+    left.id = c.id;
     left.next = right.next;
     right.length = 0;
     if (left.next != kNone) symbols[left.next].previous = c.left;
@@ -119,8 +122,9 @@ void SentencePieceEncoder::encode_word(std::string_view view, std::vector<std::i
     consider(c.left, left.next);
   }
   for (const Symbol& symbol : symbols) {
+    if (symbol.length == 0) continue;  // part of another
     const std::string_view piece = view.substr(symbol.begin, symbol.length);
-    if (const std::int32_t id = find(piece); id >= 0) {
+    if (const std::int32_t id = symbol.id >= 0 ? symbol.id : find(piece); id >= 0) {
       out.push_back(id);
       continue;
     }
