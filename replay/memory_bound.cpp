@@ -17,6 +17,7 @@ constexpr std::uint64_t kSpanSteps = 1024;             // steps whose scores are
 constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column and step, and per column and head
 constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
+constexpr std::uint64_t kEventBytes = 8;  // of each eviction in the order of time, one layer; beside it resident counts
 constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
 
 }  // namespace
@@ -43,8 +44,9 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
     const bool pages = !is_full && simulation.scorer->selects();
     const std::uint64_t lines = pages ? caches * steps * (positions / 8 + 2 * sizeof(std::uint32_t)) : 0;
     const bool in_step = !is_full && simulation.allocator->replans_layers();
-    bound.evictions +=
-        n_kept * lines + sizeof(std::int32_t) * (caches * positions * (in_step ? layers : n_kept) + kv_heads * steps);
+    bound.evictions += n_kept * lines +
+                       sizeof(std::int32_t) * (caches * positions * (in_step ? layers : n_kept) + kv_heads * steps) +
+                       kEventBytes * caches * positions + sizeof(std::uint32_t) * kv_heads * steps;
   }
   const std::uint64_t bins = options.keep_details ? kMostBins : 0;
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
