@@ -134,14 +134,18 @@ def readings_table(path):
 
 def profiles_table(work):
     lines = [f"| wave | strategy | retained mass | minus `{BASELINE}` | |", "| --- | --- | --- | --- | --- |"]
+    missing = []
     for label, words in WAVES.items():
+        if not (work / f"wave-{label}.csv").exists():
+            missing.append(words)
+            continue
         table, order = load(work / f"wave-{label}.csv")
         for key in order:
             if key[1] == BASELINE:
                 continue
             mass = table[key][MASS]
             lines.append(f"| {words} | `{key[1]}` | {mean_of(mass)} | {difference_of(mass)} | {verdict(mass)} |")
-    return lines
+    return lines + ([f"\nNot run: {'; '.join(missing)}."] if missing else [])
 
 
 def write_csv(work, target):
