@@ -85,7 +85,7 @@ ParameterSpec form_parameter() {
 
 ParameterSpec sizes_parameter() {
   ParameterSpec sizes =
-      word_parameter("sizes", {"budget", "prompt"}, "form=mask: shares of the budget, or (the code) of the prompt");
+      word_parameter("sizes", {"budget", "prompt"}, "form=mask: shares of the budget, or of the prompt");
   sizes.presets = {{"prompt", "heavy", "0.1"}};
   return sizes;
 }
@@ -93,19 +93,19 @@ ParameterSpec sizes_parameter() {
 }  // namespace
 
 ScorerEntry h2o_entry() {
-  return {{.name = "h2o",
-           .summary = "largest sums of attention so far, and the newest; cut in every step",
-           .source = "H2O, arXiv 2306.14048; github.com/FMInference/H2O ac75c2a",
-           .parameters =
-               joined({form_parameter(), sizes_parameter(),
-                       real_parameter("heavy", "0.5", 0, 1, "share of heavy hitters (sizes=prompt: 0.1)"),
-                       real_parameter("newest", "0.1", 0, 1, "sizes=prompt: share of the newest; else the rest of B"),
-                       integer_parameter("window", "8", 0, 4096, "form=prefill: newest prompt entries kept")},
-                      step_parameters(true))},
-          [](const Component& component) -> std::unique_ptr<Scorer> {
-            if (component.word("form") == "mask") return make_h2o_mask(component);
-            return std::make_unique<H2o>(component);
-          }};
+  return {
+      {.name = "h2o",
+       .summary = "largest sums of attention so far, and the newest; cut in every step",
+       .source = "H2O, arXiv 2306.14048; github.com/FMInference/H2O ac75c2a",
+       .parameters = joined({form_parameter(), sizes_parameter(),
+                             real_parameter("heavy", "0.5", 0, 1, "share of heavy hitters (sizes=prompt: 0.1)"),
+                             real_parameter("newest", "0.1", 0, 1, "sizes=prompt: share of the newest (else B's rest)"),
+                             integer_parameter("window", "8", 0, 4096, "form=prefill: newest prompt entries kept")},
+                            step_parameters(true))},
+      [](const Component& component) -> std::unique_ptr<Scorer> {
+        if (component.word("form") == "mask") return make_h2o_mask(component);
+        return std::make_unique<H2o>(component);
+      }};
 }
 
 }  // namespace kvwave::alloc

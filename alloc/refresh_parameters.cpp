@@ -10,7 +10,7 @@ namespace kvwave::alloc {
 namespace {
 
 constexpr std::string_view kPromptMeaning = "cut after prefill, keep until a refresh, never drop";
-constexpr std::string_view kTriggerMeaning = "positions, tokens decoded (B + buffer held, or > B), line ends";
+constexpr std::string_view kTriggerMeaning = "position, decoded (B + buffer or > B held), newline";
 
 PromptRule prompt_rule(const Component& component) {
   const std::string& prompt = component.word("prompt");
@@ -26,7 +26,7 @@ std::vector<ParameterSpec> refresh_parameters(bool with_order) {
       word_parameter("prompt", {"cut", "keep", "protect"}, kPromptMeaning),
       protection_parameter(),
       word_parameter("trigger", {"position", "decoded", "overflow", "newline"}, kTriggerMeaning),
-      word_parameter("cut", {"after", "before"}, "the step that triggers a cut attends before it, or after"),
+      word_parameter("cut", {"after", "before"}, "whether the cut follows or precedes its attention"),
       word_parameter("content", {"all", "think"}, "trigger=newline: always, or not after </think>"),
   };
   if (with_order) {
