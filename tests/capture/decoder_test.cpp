@@ -13,9 +13,9 @@
 #include "kernels/half.h"
 #include "tests/capture/recording_tap.h"
 #include "tests/capture/reference_decoder.h"
-#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
 #include "tests/kernels/simd_paths.h"
+#include "tests/temporary_folder.h"
 
 namespace kvwave::capture {
 namespace {

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/capture/fixture.h"
-#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
+#include "tests/temporary_folder.h"
 #include "traces/sha256.h"
 
 namespace kvwave::capture {

@@ -15,8 +15,8 @@
 #include "capture/prompt_text.h"
 #include "capture/trace_description.h"
 #include "kernels/row_stats.h"
-#include "tests/temporary_folder.h"
 #include "tests/capture/tiny_llama.h"
+#include "tests/temporary_folder.h"
 #include "traces/command_line.h"
 #include "traces/reader.h"
 
