@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/viewer/small_results.h"
 #include "traces/reader.h"
 #include "viewer/model/session.h"
@@ -135,7 +136,7 @@ TEST(BadInput, one_layer_one_head_one_step_and_no_step) {
 }
 
 TEST(BadInput, a_newer_version_is_named_and_nothing_is_guessed) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder / "profile.json") << R"({"kvwave_profile": 99})";
   Session session;
   const std::string message = message_after(session, folder / "profile.json");
@@ -144,7 +145,7 @@ TEST(BadInput, a_newer_version_is_named_and_nothing_is_guessed) {
 }
 
 TEST(BadInput, a_wrong_file_opened_instead_leaves_what_is_open) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder / "notes.txt") << "nothing of ours";
   Session session;
   session.open(small_results().trace);
@@ -158,7 +159,7 @@ TEST(BadInput, a_wrong_file_opened_instead_leaves_what_is_open) {
 }
 
 TEST(BadInput, values_that_are_no_numbers_are_counted_and_drawn_around) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const float nan = std::numeric_limits<float>::quiet_NaN();
   replay::SyntheticTrace trace = replay::make_synthetic(small_results().options);
   const std::size_t per = trace.k.size() / trace.n_positions;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "replay/calibrate.h"
+#include "tests/temporary_folder.h"
 #include "tests/viewer/small_results.h"
 #include "viewer/model/figure_text.h"
 #include "viewer/model/session.h"
@@ -240,7 +241,7 @@ TEST_F(Figures, layers_at_the_cursor_are_the_steps_around_it) {
 }
 
 TEST_F(Figures, another_shown_trace_forgets_the_figures_of_the_one_before) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   replay::SyntheticOptions other = small_results().options;
   other.n_positions = 90;
   other.seed = 5;

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/viewer/window_bench.h"
 
 namespace kvwave::viewer {
@@ -55,7 +56,7 @@ TEST(Files, open_shows_the_folder_and_takes_a_click) {
 }
 
 TEST(Files, a_recent_trace_takes_the_place_of_the_one_shown) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string other = (folder / "other.h5").string();
   replay::SyntheticOptions options;
   options.n_positions = 90;
@@ -71,7 +72,7 @@ TEST(Files, a_recent_trace_takes_the_place_of_the_one_shown) {
 }
 
 TEST(Files, a_wrong_file_leaves_what_is_open) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string notes = (folder / "notes.txt").string();
   std::ofstream(notes) << "nothing of ours";
   Bench bench;
@@ -97,7 +98,7 @@ TEST(Files, dropped_files_are_opened_in_any_order) {
 }
 
 TEST(Files, a_dropped_trace_is_overlaid_and_can_be_shown_instead) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string other = (folder / "other.h5").string();
   replay::SyntheticOptions options;
   options.n_positions = 90;
@@ -122,7 +123,7 @@ TEST(Files, a_dropped_trace_is_overlaid_and_can_be_shown_instead) {
 }
 
 TEST(Files, save_figure_asks_for_a_folder) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   Bench bench;
   std::string out = (folder / "figures").string();
   bench.act(

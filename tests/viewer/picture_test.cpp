@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/viewer/small_results.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
@@ -142,7 +143,7 @@ TEST(Picture, plots_have_title_axes_and_content_in_both_themes) {
 }
 
 TEST(Export, the_command_in_the_json_makes_the_picture_again) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   view({"--export", (folder / "one").string(), "--panel", "compare-layers", "--size", "300x200", "--theme", "dark",
         "--step", "50", "--at-cursor", "--layer", "1"});
   const std::string json = content_of(folder / "one" / "compare-layers.json");
@@ -161,7 +162,7 @@ TEST(Export, the_command_in_the_json_makes_the_picture_again) {
 }
 
 TEST(Export, text_grows_with_the_scale) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   view({"--export", (folder / "one").string(), "--panel", "wave", "--size", "400x260"});
   view({"--export", (folder / "two").string(), "--panel", "wave", "--size", "800x520", "--scale", "2"});
   const Picture one = read_png(folder / "one" / "wave.png"), two = read_png(folder / "two" / "wave.png");
@@ -180,7 +181,7 @@ TEST(Export, text_grows_with_the_scale) {
 }
 
 TEST(Export, the_overview_shows_the_figures_asked_for) {
-  const replay::TemporaryFolder folder;
+  const TemporaryFolder folder;
   for (const char* shown : {"wave", "wave-time"}) {
     view({"--export", (folder / shown).string(), "--panel", "overview", "--size", "640x400", "--show", shown});
   }

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/viewer/picture.h"
 #include "tests/viewer/small_results.h"
 #include "viewer/app/export.h"
@@ -85,7 +86,7 @@ class Reference : public testing::Test {
     ViewState view = start;
     one.view(view);
     session.set_view(view);
-    const replay::TemporaryFolder folder;
+    const TemporaryFolder folder;
     ExportOptions options;
     options.folder = folder / "out";
     options.panels = {one.figure};
