@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "capture/pass_rate.h"
 
 namespace kvwave::capture {

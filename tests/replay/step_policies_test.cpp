@@ -67,18 +67,23 @@ TEST(SimulateH2o, agrees_with_a_literal_simulation) {
 
 TEST(SimulateH2o, in_its_prefill_form_cuts_once_and_lets_the_tail_grow) {
   const SyntheticTrace trace = random_trace(33);
-  const LayerResidency found = simulate("uniform/h2o:form=prefill,window=3", 12, trace);
-  for (std::uint32_t h = 0; h < kKvHeads; ++h) {
+  const auto literal = [&](std::vector<std::uint32_t> heads) {
     auto sums = std::make_shared<Sums>();
     LiteralPolicy policy;
-    policy.heads = heads_of(h);
+    policy.heads = std::move(heads);
     policy.budget = 12;
     policy.window = 3;
     policy.due = [](std::uint32_t) { return false; };
     policy.observe = [=](std::uint32_t, const auto& slots, const auto& row) { sums->add(slots, row); };
     policy.score = [=](std::uint32_t, const auto& candidates) { return sums->of(candidates); };
-    EXPECT_EQ(cache_of(found, h), run_literal(trace, 0, policy));
-  }
+    return run_literal(trace, 0, policy);
+  };
+  // As in its code, each query head has its own cache unless told otherwise.
+  const LayerResidency query = simulate("uniform/h2o:form=prefill,window=3", 12, trace);
+  ASSERT_EQ(query.n_caches, kKvHeads * kGroup);
+  for (std::uint32_t q = 0; q < query.n_caches; ++q) EXPECT_EQ(cache_of(query, q), literal({q})) << "q_head " << q;
+  const LayerResidency found = simulate("uniform/h2o:form=prefill,window=3,heads=kv", 12, trace);
+  for (std::uint32_t h = 0; h < kKvHeads; ++h) EXPECT_EQ(cache_of(found, h), literal(heads_of(h))) << "kv_head " << h;
   EXPECT_EQ(found.resident_counts(sequence_of(trace)).back(), 12U + (kPositions - kPrompt));
 }
 
