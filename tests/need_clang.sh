@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# need_clang.sh: makes sure that clang++ with its sanitizer and fuzzer runtimes is there (the preset asan is built with it).
+# need_clang.sh: makes sure that clang++ with its sanitizer and fuzzer runtimes is there (the preset fuzz is built with it).
 set -euo pipefail
 works() {
   command -v clang++ >/dev/null &&

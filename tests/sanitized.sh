@@ -4,10 +4,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=$1
 export KVWAVE_MODEL="${KVWAVE_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/kvwave/SmolLM2-135M-Instruct.Q4_1.gguf}"
-[ "$preset" != asan ] || ./tests/need_clang.sh
 [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"
 cmake --build "build/$preset" -j "${KVWAVE_JOBS:-$(nproc)}"
-export ASAN_OPTIONS="strict_string_checks=1:allocator_may_return_null=1:detect_stack_use_after_return=1"
+# Not detect_stack_use_after_return: its frames of GCC 12 are not aligned for 64-byte vectors (GCC bug 110027).
+export ASAN_OPTIONS="strict_string_checks=1:allocator_may_return_null=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp:history_size=4:halt_on_error=1"
