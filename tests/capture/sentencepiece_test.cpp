@@ -28,7 +28,8 @@ TEST(SentencePiece, words_by_themselves_get_the_ids_of_the_whole_text) {
   // A piece across words, which no text of the fixture holds, makes the encoder take whole texts.
   const Tokenizer whole(with_piece(sentencepiece(), "\xe2\x96\x81zqzq\xe2\x96\x81zqzq", -1e6F));
   std::string all;
-  for (const auto& text : testing::read_fixture("models/tokenizer_families.json").at("texts")) {
+  const nlohmann::json fixture = testing::read_fixture("models/tokenizer_families.json");
+  for (const auto& text : fixture.at("texts")) {
     const auto one = text.get<std::string>();
     ASSERT_EQ(by_word.encode(one, true, false), whole.encode(one, true, false)) << ::testing::PrintToString(one);
     all += one;
