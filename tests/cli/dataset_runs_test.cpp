@@ -38,7 +38,8 @@ class DatasetRuns : public CaptureFixture {
   }
   std::string all_bytes(const std::string& out) const {
     std::string bytes = file_text(folder_ / out / "manifest.json");
-    for (const auto& entry : manifest(out).at("traces")) {
+    const nlohmann::json stored = manifest(out);
+    for (const auto& entry : stored.at("traces")) {
       bytes += traces::TraceReader(folder_ / out / entry.at("trace").get<std::string>()).content_sha256();
     }
     return bytes;
@@ -150,7 +151,8 @@ TEST_F(DatasetRuns, interrupted_and_killed_runs_are_taken_up_again) {
     program.send(signal);
     const Outcome run = program.wait();
     EXPECT_EQ(run.code, signal == SIGINT ? 130 : 1000 + SIGKILL) << run.err;
-    for (const auto& entry : manifest(out).at("traces")) EXPECT_EQ(entry.at("state"), "pending");
+    const nlohmann::json stored = manifest(out);
+    for (const auto& entry : stored.at("traces")) EXPECT_EQ(entry.at("state"), "pending");
     ASSERT_TRUE(fs::exists(folder_ / out / "a-s0.h5"));
     // The same folder with settings of its own is refused; with the same ones the unfinished trace is decoded again.
     expect_refusal(words({"--levels", "tokens,stats", "--resume"}, out), "max_tokens is 4000, this run has 6");
