@@ -25,7 +25,11 @@ using testing::TraceDifference;
 class ForeignRecording : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (!fs::exists(recording_)) GTEST_SKIP() << recording_ << " is not there";
+    // Recordings made by hand may be of some models only; those of the repository must be there.
+    if (std::getenv("KVWAVE_RECORDINGS") != nullptr && !fs::exists(recording_)) {
+      GTEST_SKIP() << recording_ << " is not there";
+    }
+    ASSERT_TRUE(fs::exists(recording_)) << recording_;
     record_.epsilon = 0;
     record_.attention_dtype = traces::FloatType::f32;
   }
