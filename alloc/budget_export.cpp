@@ -8,8 +8,6 @@
 namespace kvwave::alloc {
 namespace {
 
-constexpr std::uint32_t kPlanes = 99;
-
 void append_layer(double value, std::uint32_t n_heads, HeadTable& table) {
   table.value.insert(table.value.end(), n_heads, value);
 }
@@ -34,9 +32,9 @@ HeadTable scores_from_budgets(std::span<const double> budget, std::uint32_t wind
 }
 
 HeadTable curves_from_budgets(std::span<const double> budget, std::uint32_t n_kv_heads) {
-  HeadTable table = empty_table(budget, n_kv_heads, kPlanes);
+  HeadTable table = empty_table(budget, n_kv_heads, kLossPlanes);
   const std::vector<double> most(budget.size(), 1.0);
-  for (std::uint32_t i = 1; i <= kPlanes; ++i) {
+  for (int i = 1; i <= kLossPlanes; ++i) {
     const double kept = (1.0 - i / 100.0) * static_cast<double>(budget.size());
     for (const double part : water_fill(budget, 0.0, most, kept)) append_layer(1.0 - part, n_kv_heads, table);
   }

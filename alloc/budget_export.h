@@ -19,7 +19,10 @@ HeadTable gates_from_budgets(std::span<const double> budget, std::uint32_t n_kv_
 /// formula gives the budgets back.
 HeadTable scores_from_budgets(std::span<const double> budget, std::uint32_t window, std::uint32_t n_q_heads);
 
-/// LU-KV's curves [99, n_layers, n_kv_heads]: plane i holds the part that each head loses when the model loses
+/// Planes of LU-KV's curves: plane i is for a model that loses (i + 1) / 100 of its budget.
+inline constexpr int kLossPlanes = 99;
+
+/// LU-KV's curves [kLossPlanes, n_layers, n_kv_heads]: plane i holds the part that each head loses when the model loses
 /// (i + 1) / 100: 1 - min(1, k * budget) with k such that the mean over layers is that.
 HeadTable curves_from_budgets(std::span<const double> budget, std::uint32_t n_kv_heads);
 

@@ -76,7 +76,7 @@ class H2o final : public Scorer {
   bool once_;
 };
 
-ParameterSpec form_parameter() {
+ParameterSpec h2o_form_parameter() {
   ParameterSpec form =
       word_parameter("form", {"drop", "prefill", "mask"}, "cut in every step, once after the prompt, or masked");
   form.presets = {{"prefill", "heads", "query"}, {"mask", "heads", "query"}};
@@ -97,7 +97,7 @@ ScorerEntry h2o_entry() {
       {.name = "h2o",
        .summary = "largest sums of attention so far, and the newest; cut in every step",
        .source = "H2O, arXiv 2306.14048; github.com/FMInference/H2O ac75c2a",
-       .parameters = joined({form_parameter(), sizes_parameter(),
+       .parameters = joined({h2o_form_parameter(), sizes_parameter(),
                              real_parameter("heavy", "0.5", 0, 1, "share of heavy hitters (sizes=prompt: 0.1)"),
                              real_parameter("newest", "0.1", 0, 1, "sizes=prompt: share of the newest (else B's rest)"),
                              integer_parameter("window", "8", 0, 4096, "form=prefill: newest prompt entries kept")},

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "alloc/budget_export.h"
 #include "alloc/components.h"
 #include "alloc/error.h"
 #include "alloc/head_sharing.h"
@@ -20,12 +21,10 @@
 namespace kvwave::alloc {
 namespace {
 
-constexpr int kPlanes = 99;
-
 class LuKv final : public Allocator {
  public:
   explicit LuKv(const Component& component)
-      : plane_(std::clamp(round_half_even(component.real("ratio") * 100), 1, kPlanes) - 1),
+      : plane_(std::clamp(round_half_even(component.real("ratio") * 100), 1, kLossPlanes) - 1),
         upstream_(component.word("total") == "upstream") {}
 
   bool needs_table() const override { return true; }

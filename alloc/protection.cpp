@@ -13,7 +13,7 @@ namespace kvwave::alloc {
 namespace {
 
 constexpr std::uint32_t kMostProtected = 1'000'000;
-constexpr std::string_view kForm = "none or items sinks:N, recent:N, prompt joined by + or ,";
+constexpr std::string_view kProtectionForm = "none or items sinks:N, recent:N, prompt joined by + or ,";
 
 std::uint32_t read_count(std::string_view item, std::string_view number) {
   std::uint32_t count = 0;
@@ -33,7 +33,7 @@ void read_item(std::string_view item, Protection& protection, std::string& seen)
     constexpr std::array<std::string_view, 3> kNames = {"sinks", "recent", "prompt"};
     const bool misspelt = std::find(kNames.begin(), kNames.end(), name) == kNames.end();
     throw BadStrategy(
-        fmt::format("protect: expected {}, got {}{}", kForm, quoted(item), misspelt ? suggestion(name, kNames) : ""));
+        fmt::format("protect: expected {}, got {}{}", kProtectionForm, quoted(item), misspelt ? suggestion(name, kNames) : ""));
   }
   if (seen.find(name) != std::string::npos) {
     throw BadStrategy(fmt::format("protect: '{}' is given twice", name));

@@ -34,7 +34,7 @@ float round_bf16(float value) {
   return std::bit_cast<float>(bits & 0xFFFF0000U);
 }
 
-ParameterSpec form_parameter() {
+ParameterSpec rkv_form_parameter() {
   ParameterSpec form = word_parameter("form", {"2025", "2026", "hf"}, "paper's code, serving code, or HF adapter");
   for (const std::string_view word : {"2026", "hf"}) {
     form.presets.push_back({word, "prompt", "keep"});
@@ -98,7 +98,7 @@ ScorerEntry rkv_entry() {
                 real_parameter("threshold", "0.5", -1, 1, "cosine above which a key is a near-duplicate"),
                 word_parameter("sign", {"minus", "plus"}, "of Red; plus (as ReasonAlloc quotes it) is suspect"),
                 word_parameter("precision", {"fp32", "bf16"}, "bf16 rounds A, Red and score as code on bf16 models"),
-                form_parameter()},
+                rkv_form_parameter()},
                refresh_parameters(true))},
           [](const Component& component) -> std::unique_ptr<Scorer> { return std::make_unique<Rkv>(component); }};
 }

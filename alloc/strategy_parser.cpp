@@ -18,7 +18,7 @@
 namespace kvwave::alloc {
 namespace {
 
-constexpr std::string_view kForm = "expected ALLOCATOR[:key=value,...]/SCORER[:key=value,...] or full";
+constexpr std::string_view kStrategyForm = "expected ALLOCATOR[:key=value,...]/SCORER[:key=value,...] or full";
 
 using Specs = std::span<const ComponentSpec>;
 
@@ -169,7 +169,7 @@ Component parse_component(std::string_view kind, Specs specs, Specs other_specs,
 }  // namespace
 
 Strategy Strategy::parse(std::string_view text) {
-  if (text.empty()) throw BadStrategy(fmt::format("empty strategy: {}", kForm));
+  if (text.empty()) throw BadStrategy(fmt::format("empty strategy: {}", kStrategyForm));
   if (text == "full") return Strategy{Component{"full", {}}, Component{}};
   // A file name in the allocator's half may hold slashes of its own; scorers take no files.
   const std::size_t slash = text.rfind('/');
@@ -179,11 +179,11 @@ Strategy Strategy::parse(std::string_view text) {
     if (find(scorer_specs(), name) != nullptr) hint = fmt::format(" (did you mean 'uniform/{}'?)", name);
     if (find(allocator_specs(), name) != nullptr) hint = fmt::format(" (did you mean '{}/rkv'?)", name);
     if (hint.empty()) hint = suggestion(text, std::vector<std::string_view>{"full"});
-    throw BadStrategy(fmt::format("strategy {} has no '/'{}: {}", quoted(text), hint, kForm));
+    throw BadStrategy(fmt::format("strategy {} has no '/'{}: {}", quoted(text), hint, kStrategyForm));
   }
   const std::string_view allocator = text.substr(0, slash);
   if (allocator.substr(0, allocator.find(':')).find('/') != std::string_view::npos) {
-    throw BadStrategy(fmt::format("strategy {} has more than one '/': {}", quoted(text), kForm));
+    throw BadStrategy(fmt::format("strategy {} has more than one '/': {}", quoted(text), kStrategyForm));
   }
   Strategy strategy{parse_component("allocator", allocator_specs(), scorer_specs(), allocator),
                     parse_component("scorer", scorer_specs(), allocator_specs(), text.substr(slash + 1))};

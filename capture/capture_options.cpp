@@ -21,12 +21,12 @@ namespace {
 namespace po = boost::program_options;
 using traces::UsageError;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kCaptureUsage =
     "usage: kvwave capture -m MODEL (-p TEXT | -P FILE | --dataset FILE.jsonl) -o trace.h5 [OPTIONS]\n\n"
     "Decodes a prompt and records attention, queries, keys and values, statistics and tokens of every step.\n"
     "The generated text goes to stdout, everything else to stderr.";
 
-po::options_description describe() {
+po::options_description capture_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   options.add_options()                                                                                           //
@@ -111,7 +111,7 @@ void read_decode(const OptionReader& reader, DecodeOptions& options) {
 }  // namespace
 
 std::optional<CaptureOptions> parse_capture_options(std::span<const std::string> args) {
-  const auto values = traces::parse_options(kUsage, describe(), "", args);
+  const auto values = traces::parse_options(kCaptureUsage, capture_options(), "", args);
   if (!values) return std::nullopt;
   const OptionReader reader(*values);
   CaptureOptions options;

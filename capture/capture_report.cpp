@@ -10,7 +10,7 @@
 namespace kvwave::capture {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 double per_second(std::uint64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
@@ -35,8 +35,8 @@ void add(RunResult& sum, const RunResult& run) {
   sum.stop_reason = run.stop_reason;
 }
 
-Json numbers(const RunResult& run) {
-  Json json;
+OrderedJson numbers(const RunResult& run) {
+  OrderedJson json;
   json["prompt_tokens"] = run.n_prompt;
   json["tokens"] = run.n_tokens;
   json["prefill_seconds"] = run.prefill_seconds;
@@ -68,17 +68,17 @@ std::string summary_line(const CapturedPrompt& prompt) {
 std::string report_json(const std::vector<CapturedPrompt>& prompts, const ReportContext& context) {
   RunResult sum;
   for (const CapturedPrompt& prompt : prompts) add(sum, prompt.run);
-  Json json = numbers(sum);
+  OrderedJson json = numbers(sum);
   json["levels"] = context.recorded ? context.levels.to_string() : "";
   json["threads"] = context.threads;
   json["peak_rss_bytes"] = peak_rss_bytes();
   if (!context.dataset && context.recorded && !prompts.empty()) json["path"] = prompts.front().path.string();
-  if (context.pass_rate.n_problems() > 0) json["accuracy"] = Json::parse(accuracy_json(context.pass_rate));
+  if (context.pass_rate.n_problems() > 0) json["accuracy"] = OrderedJson::parse(accuracy_json(context.pass_rate));
   if (context.dataset) {
     json["kept"] = context.n_kept;
-    json["traces"] = Json::array();
+    json["traces"] = OrderedJson::array();
     for (const CapturedPrompt& prompt : prompts) {
-      Json one;
+      OrderedJson one;
       one["id"] = prompt.id;
       if (context.recorded) one["path"] = prompt.path.string();
       one.update(numbers(prompt.run));
@@ -86,7 +86,7 @@ std::string report_json(const std::vector<CapturedPrompt>& prompts, const Report
       json["traces"].push_back(std::move(one));
     }
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace kvwave::capture

@@ -13,10 +13,10 @@
 namespace kvwave::capture {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json as_json(const kernels::DeviceList& list) {
-  Json devices = Json::array({{{"device", "cpu"}, {"path", std::string(to_string(kernels::simd_path()))}}});
+OrderedJson as_json(const kernels::DeviceList& list) {
+  OrderedJson devices = OrderedJson::array({{{"device", "cpu"}, {"path", std::string(to_string(kernels::simd_path()))}}});
   for (const kernels::CudaDevice& device : list.cuda) {
     devices.push_back({{"device", fmt::format("cuda:{}", device.index)},
                        {"name", device.name},

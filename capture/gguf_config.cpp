@@ -16,9 +16,9 @@
 namespace kvwave::capture {
 namespace {
 
-class ConfigReader {
+class GgufConfigReader {
  public:
-  ConfigReader(const GgufFile& file, const Architecture& architecture, const TensorDirectory& tensors)
+  GgufConfigReader(const GgufFile& file, const Architecture& architecture, const TensorDirectory& tensors)
       : file_(file), architecture_(architecture), tensors_(tensors) {}
 
   ModelConfig run() {
@@ -147,7 +147,7 @@ class ConfigReader {
 }  // namespace
 
 ModelConfig read_gguf_config(const GgufFile& file, const Architecture& architecture, const TensorDirectory& tensors) {
-  return ConfigReader(file, architecture, tensors).run();
+  return GgufConfigReader(file, architecture, tensors).run();
 }
 
 }  // namespace kvwave::capture

@@ -17,9 +17,9 @@
 namespace kvwave::capture {
 namespace {
 
-class ConfigReader {
+class HfConfigReader {
  public:
-  ConfigReader(const JsonObject& json, const Architecture& architecture, const TensorDirectory& tensors)
+  HfConfigReader(const JsonObject& json, const Architecture& architecture, const TensorDirectory& tensors)
       : json_(json), architecture_(architecture), tensors_(tensors) {}
 
   ModelConfig run() {
@@ -169,7 +169,7 @@ const Architecture& read_hf_architecture(const JsonObject& config) {
 }
 
 ModelConfig read_hf_config(const JsonObject& config, const Architecture& architecture, const TensorDirectory& tensors) {
-  return ConfigReader(config, architecture, tensors).run();
+  return HfConfigReader(config, architecture, tensors).run();
 }
 
 }  // namespace kvwave::capture

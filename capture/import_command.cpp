@@ -23,14 +23,14 @@ namespace {
 namespace fs = std::filesystem;
 namespace po = boost::program_options;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kImportUsage =
     "usage: kvwave import FOLDER -o trace.h5 [OPTIONS]\n"
     "       kvwave import --facts recording.json [--attentions PATH] [--qkv FILE] -o trace.h5 [OPTIONS]\n\n"
     "Turns what docs/attention_hook.py recorded from transformers into a trace: attention rows, or q, k and v, or "
     "both.\n"
     "FOLDER holds recording.json, attentions.npz and qkv.safetensors (one of the two may be absent).";
 
-po::options_description describe() {
+po::options_description import_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   options.add_options()                                                                                      //
@@ -85,7 +85,7 @@ void refuse_replacing_a_source(const ImportSources& sources, const fs::path& out
 }  // namespace
 
 int import_command(std::span<const std::string> args) {
-  const auto values = traces::parse_options(kUsage, describe(), "folder", args);
+  const auto values = traces::parse_options(kImportUsage, import_options(), "folder", args);
   if (!values) return traces::kComplete;
   const OptionReader reader(*values);
   const auto output = reader.optional_path("output");

@@ -43,12 +43,17 @@ struct LayerParams {
 };
 
 /// Tokenizer facts as the container states them.
+/// Token types as model files number them.
+namespace token_type {
+inline constexpr std::int32_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
+}
+
 struct TokenizerData {
   std::string source;               ///< the model file's name, for messages
   std::string kind;                 ///< "gpt2" = byte-level BPE, "llama" = SentencePiece BPE
   std::string pre;                  ///< pre-tokenizer name, e.g. "smollm"
   std::vector<std::string> pieces;  ///< id -> text; gpt2: in the byte-to-printable alphabet, control tokens literal
-  std::vector<std::int32_t> types;  ///< 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty = all 1
+  std::vector<std::int32_t> types;  ///< token_type of each id; empty = all normal
   std::vector<std::string> merges;  ///< gpt2: "left right", rank = index
   std::vector<float> scores;        ///< llama: by id, higher is merged first
   std::vector<std::int32_t> normalised_tokens;  ///< literal ids that are looked for after normalisation, not before

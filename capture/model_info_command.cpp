@@ -28,7 +28,7 @@
 namespace kvwave::capture {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::uint32_t kUsualPositions = 2048;
 
@@ -79,11 +79,11 @@ Facts gather(const Model& model, std::uint32_t positions, bool quick) {
   return facts;
 }
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
+OrderedJson text_or_null(const std::string& text) {
+  return text.empty() ? OrderedJson(nullptr) : OrderedJson(text);
 }
 
-Json as_json(const DeviceMemory& device) {
+OrderedJson as_json(const DeviceMemory& device) {
   if (!device.why_unknown.empty()) return nullptr;
   return {{"positions", device.positions},
           {"parameters", device.memory.parameters},
@@ -106,7 +106,7 @@ std::string_view word(Placement placement) {
   return "reread";
 }
 
-Json as_json(const HostMemory& host, std::uint64_t available) {
+OrderedJson as_json(const HostMemory& host, std::uint64_t available) {
   return {{"positions", host.positions}, {"parameters", host.parameters},
           {"kv_cache", host.kv_cache},   {"activations", host.activations},
           {"tokenizer", host.tokenizer}, {"recording", host.recording},
@@ -118,13 +118,13 @@ std::string_view layout_word(RopeLayout layout) {
   return layout == RopeLayout::half ? "half" : "interleaved";
 }
 
-Json as_json(const Model& model, const Facts& facts) {
+OrderedJson as_json(const Model& model, const Facts& facts) {
   const ModelConfig& c = model.config();
   const TokenizerData& data = model.tokenizer_data();
   const auto per_token = [&facts](std::uint64_t bytes) {
     return static_cast<double>(bytes) / static_cast<double>(facts.positions);
   };
-  Json json;
+  OrderedJson json;
   json["format"] = model.format();
   json["name"] = c.name;
   json["architecture"] = c.architecture;
@@ -260,7 +260,7 @@ int model_info_command(std::span<const std::string> args) {
   const Facts facts = gather(model, positions, quick);
   if (values->contains("json")) {
     // Names from the file may be no valid UTF-8: replaced rather than refused.
-    fmt::print("{}\n", as_json(model, facts).dump(2, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", as_json(model, facts).dump(2, ' ', false, OrderedJson::error_handler_t::replace));
   } else {
     print_text(model, facts);
   }

@@ -16,7 +16,7 @@ namespace kvwave::capture {
 namespace {
 
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+constexpr std::size_t kNoRun = static_cast<std::size_t>(-1);
 
 // Where the second word begins: a space, or several, begins a word.
 std::size_t next_word(std::string_view text) {
@@ -38,32 +38,32 @@ std::string with_visible_spaces(std::string_view text) {
 }
 
 /// A run of the text; neighbours by index. Merging extends the left one and empties the right one.
-struct Symbol {
+struct Run {
   std::size_t begin = 0, length = 0;
-  std::size_t previous = kNone, next = kNone;
+  std::size_t previous = kNoRun, next = kNoRun;
   std::int32_t id = -1;  // of a merged run
 };
 
 /// A possible merge. It is void when either symbol has changed since, which its length shows.
-struct Candidate {
+struct MergedRun {
   float score = 0;
   std::int32_t id = -1;  // of what it gives
   std::size_t left = 0, right = 0, length = 0;
 
-  bool operator<(const Candidate& other) const {  // the top of a priority queue is the largest
+  bool operator<(const MergedRun& other) const {  // the top of a priority queue is the largest
     return score != other.score ? score < other.score : left > other.left;
   }
 };
 
-std::vector<Symbol> split_characters(std::string_view text) {
-  std::vector<Symbol> symbols;
+std::vector<Run> split_characters(std::string_view text) {
+  std::vector<Run> symbols;
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Front front = utf8_front(text.substr(at));
     const std::size_t length = front.state == Utf8State::complete ? front.length : 1;
-    symbols.push_back({at, length, symbols.empty() ? kNone : symbols.size() - 1, symbols.size() + 1, -1});
+    symbols.push_back({at, length, symbols.empty() ? kNoRun : symbols.size() - 1, symbols.size() + 1, -1});
     at += length;
   }
-  if (!symbols.empty()) symbols.back().next = kNone;
+  if (!symbols.empty()) symbols.back().next = kNoRun;
   return symbols;
 }
 
@@ -98,30 +98,30 @@ void SentencePieceEncoder::encode(std::string_view plain, bool after_special, st
 }
 
 void SentencePieceEncoder::encode_word(std::string_view view, std::vector<std::int32_t>& out) const {
-  std::vector<Symbol> symbols = split_characters(view);
-  std::priority_queue<Candidate> candidates;
+  std::vector<Run> symbols = split_characters(view);
+  std::priority_queue<MergedRun> candidates;
   const auto consider = [&](std::size_t left, std::size_t right) {
-    if (left == kNone || right == kNone) return;
+    if (left == kNoRun || right == kNoRun) return;
     const std::size_t length = symbols[left].length + symbols[right].length;
     const std::int32_t id = find(view.substr(symbols[left].begin, length));
     if (id >= 0) candidates.push({scores_[static_cast<std::size_t>(id)], id, left, right, length});
   };
   for (std::size_t i = 1; i < symbols.size(); ++i) consider(i - 1, i);
   while (!candidates.empty()) {
-    const Candidate c = candidates.top();
+    const MergedRun c = candidates.top();
     candidates.pop();
-    Symbol& left = symbols[c.left];
-    Symbol& right = symbols[c.right];
+    Run& left = symbols[c.left];
+    Run& right = symbols[c.right];
     if (left.length == 0 || right.length == 0 || left.length + right.length != c.length) continue;
     left.length = c.length;
     left.id = c.id;
     left.next = right.next;
     right.length = 0;
-    if (left.next != kNone) symbols[left.next].previous = c.left;
+    if (left.next != kNoRun) symbols[left.next].previous = c.left;
     consider(left.previous, c.left);
     consider(c.left, left.next);
   }
-  for (const Symbol& symbol : symbols) {
+  for (const Run& symbol : symbols) {
     if (symbol.length == 0) continue;  // part of another
     const std::string_view piece = view.substr(symbol.begin, symbol.length);
     if (const std::int32_t id = symbol.id >= 0 ? symbol.id : find(piece); id >= 0) {

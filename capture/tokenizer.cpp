@@ -22,15 +22,12 @@
 namespace kvwave::capture {
 namespace {
 
-// Token types as files number them.
-constexpr std::int32_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
-
 std::int32_t type_of(const TokenizerData& data, std::size_t id) {
-  return data.types.empty() ? kNormal : data.types[id];
+  return data.types.empty() ? token_type::kNormal : data.types[id];
 }
 
 bool is_literal(std::int32_t type) {
-  return type == kUnknown || type == kControl || type == kUserDefined;
+  return type == token_type::kUnknown || type == token_type::kControl || type == token_type::kUserDefined;
 }
 
 // The pieces that merging may give. Literal ones only ever come from the text as a whole, unused and byte ones never.
@@ -38,14 +35,14 @@ PieceIds index_pieces(const TokenizerData& data) {
   PieceIds ids;
   ids.reserve(data.pieces.size());
   for (std::size_t id = 0; id < data.pieces.size(); ++id) {
-    if (type_of(data, id) == kUnused) continue;
+    if (type_of(data, id) == token_type::kUnused) continue;
     if (!ids.emplace(data.pieces[id], static_cast<std::int32_t>(id)).second) {
       throw BadModelFile(fmt::format("piece {} appears twice in the vocabulary", printable(data.pieces[id])));
     }
   }
   std::erase_if(ids, [&data](const auto& piece) {
     const std::int32_t type = type_of(data, static_cast<std::size_t>(piece.second));
-    return is_literal(type) || type == kByte;
+    return is_literal(type) || type == token_type::kByte;
   });
   return ids;
 }
@@ -69,7 +66,7 @@ std::unique_ptr<PlainTextEncoder> make_encoder(const TokenizerData& data) {
     std::array<std::int32_t, 256> byte_ids;
     byte_ids.fill(-1);
     for (std::size_t id = 0; id < data.pieces.size(); ++id) {
-      const int byte = type_of(data, id) == kByte ? byte_of(data.pieces[id]) : -1;
+      const int byte = type_of(data, id) == token_type::kByte ? byte_of(data.pieces[id]) : -1;
       if (byte >= 0) byte_ids[static_cast<std::size_t>(byte)] = static_cast<std::int32_t>(id);
     }
     return std::make_unique<SentencePieceEncoder>(index_pieces(data), data.scores, byte_ids, data.add_space_prefix);
@@ -88,7 +85,7 @@ std::string piece_bytes(const TokenizerData& data, std::size_t id) {
   const std::int32_t type = type_of(data, id);
   if (is_literal(type)) return piece;
   if (data.kind == "gpt2") return from_alphabet(piece);
-  if (const int byte = byte_of(piece); type == kByte && byte >= 0) return std::string(1, static_cast<char>(byte));
+  if (const int byte = byte_of(piece); type == token_type::kByte && byte >= 0) return std::string(1, static_cast<char>(byte));
   std::string text = piece;
   for (std::size_t at = 0; (at = text.find(kSpace, at)) != std::string::npos; ++at)
     text.replace(at, kSpace.size(), 1, ' ');
@@ -121,13 +118,13 @@ class Tokenizer::Impl {
       const std::int32_t type = type_of(data, i);
       const std::string& piece = data.pieces[i];
       bytes.push_back(piece_bytes(data, i));
-      control.push_back(type == kControl || type == kUnknown);
+      control.push_back(type == token_type::kControl || type == token_type::kUnknown);
       if (is_literal(type)) {
         SpecialTokens& tokens = after_normalising.contains(id) ? normalised_tokens : special_tokens;
-        tokens.add(after_normalising.contains(id) ? to_nfc(piece) : piece, id, type == kUserDefined);
+        tokens.add(after_normalising.contains(id) ? to_nfc(piece) : piece, id, type == token_type::kUserDefined);
       }
       const bool stated = std::find(data.end_ids.begin(), data.end_ids.end(), id) != data.end_ids.end();
-      if (stated || id == data.eos || id == data.eot || (type == kControl && ends_by_name(piece))) ends.push_back(id);
+      if (stated || id == data.eos || id == data.eot || (type == token_type::kControl && ends_by_name(piece))) ends.push_back(id);
     }
     looks_twice = !after_normalising.empty();
     bos = data.add_bos ? data.bos : -1;

@@ -18,8 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
-
 std::string type_of(const JsonObject& object) {
   return object.text("type").value_or("");
 }
@@ -58,7 +56,7 @@ class Reader {
 
   // Pieces of one id must be the same piece.
   void place(std::uint32_t id, const std::string& piece, std::int32_t type) {
-    if (data_.types[id] != kUnused && data_.pieces[id] != piece) {
+    if (data_.types[id] != token_type::kUnused && data_.pieces[id] != piece) {
       bad(fmt::format("pieces {} and {} have the same id {}", printable(data_.pieces[id]), printable(piece), id));
     }
     data_.pieces[id] = piece;
@@ -81,8 +79,8 @@ class Reader {
     const Json* vocab = model->find("vocab");
     if (vocab == nullptr || !vocab->is_object()) bad("field 'model.vocab' should be an object of pieces and ids");
     data_.pieces.resize(vocab_size_);
-    data_.types.assign(vocab_size_, kUnused);
-    for (const auto& [piece, id] : vocab->items()) place(checked_id(id, piece), piece, kNormal);
+    data_.types.assign(vocab_size_, token_type::kUnused);
+    for (const auto& [piece, id] : vocab->items()) place(checked_id(id, piece), piece, token_type::kNormal);
     const Json* merges = model->find("merges");
     if (merges == nullptr || !merges->is_array()) bad("field 'model.merges' should be an array");
     data_.merges.reserve(merges->size());
@@ -115,7 +113,7 @@ class Reader {
         }
       }
       const std::uint32_t id = checked_id(*token.find("id"), content);
-      place(id, content, token.boolean("special").value_or(false) ? kControl : kUserDefined);
+      place(id, content, token.boolean("special").value_or(false) ? token_type::kControl : token_type::kUserDefined);
       if (token.boolean("normalized").value_or(false)) data_.normalised_tokens.push_back(static_cast<std::int32_t>(id));
     }
   }

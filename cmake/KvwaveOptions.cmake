@@ -8,6 +8,9 @@ target_include_directories(kvwave_options INTERFACE ${PROJECT_SOURCE_DIR})
 # set a file was compiled for. Kernels that want fused operations say so with intrinsics.
 target_compile_options(kvwave_options INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-ffp-contract=off>")
+if(CMAKE_UNITY_BUILD)  # names of one file are global to the next: what that hides the other builds look for
+  target_compile_options(kvwave_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-shadow;-Wno-subobject-linkage>)
+endif()
 if(KVWAVE_WERROR)
   target_compile_options(kvwave_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Werror>")
 endif()

@@ -8,7 +8,7 @@
 namespace kvwave::kernels {
 namespace {
 
-const LogitsPasses& passes() {
+const LogitsPasses& logits_passes() {
   switch (simd_path()) {
     case SimdPath::avx512:
       return kLogitsPassesAvx512;
@@ -24,12 +24,12 @@ const LogitsPasses& passes() {
 
 float largest(std::span<const float> values) {
   assert(!values.empty());
-  return passes().largest(values.data(), values.size());
+  return logits_passes().largest(values.data(), values.size());
 }
 
 double exp_below(std::span<const float> logits, float top, float scale, std::span<float> out) {
   assert(out.empty() || out.size() == logits.size());
-  return passes().exp_below(logits.data(), logits.size(), top, scale, out.empty() ? nullptr : out.data());
+  return logits_passes().exp_below(logits.data(), logits.size(), top, scale, out.empty() ? nullptr : out.data());
 }
 
 }  // namespace kvwave::kernels

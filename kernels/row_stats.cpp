@@ -15,7 +15,7 @@
 namespace kvwave::kernels {
 namespace {
 
-const RowPasses& passes() {
+const RowPasses& row_passes() {
   switch (simd_path()) {
     case SimdPath::avx512:
       return kRowPassesAvx512;
@@ -110,7 +110,7 @@ std::uint32_t RowAnalyser::read(std::span<const float> attn_prob) {
     bucket_.resize(padded);
     candidate_.resize(padded);
   }
-  const RowScan scan = passes().scan(row_.data(), row_.size(), bucket_.data());
+  const RowScan scan = row_passes().scan(row_.data(), row_.size(), bucket_.data());
   entropy_ = scan.entropy;
   max_prob_ = scan.max_prob;
   invalid_ = scan.invalid;
@@ -178,7 +178,7 @@ float RowAnalyser::append_covering(double epsilon, ProbType type, std::vector<st
   const std::size_t old_entries = position.size();
   position.resize(old_entries + row_.size() + kRowLanes);  // room for whole lanes, cut back below
   kept_.resize(std::max(kept_.size(), row_.size() + kRowLanes));
-  std::size_t count = passes().keep_at_least(row_.data(), row_.size(), std::bit_cast<float>(cover.threshold),
+  std::size_t count = row_passes().keep_at_least(row_.data(), row_.size(), std::bit_cast<float>(cover.threshold),
                                              position.data() + old_entries, kept_.data());
   if (cover.ties_taken < cover.ties) {  // only the lowest positions of those equal to the threshold
     std::uint32_t ties = 0;
@@ -202,7 +202,7 @@ float RowAnalyser::append_covering(double epsilon, ProbType type, std::vector<st
   }
   prob.resize(old_bytes + (count + kRowLanes) * sizeof(std::uint16_t));
   const double stored =
-      passes().store_f16(kept_.data(), count, reinterpret_cast<std::uint16_t*>(prob.data() + old_bytes));
+      row_passes().store_f16(kept_.data(), count, reinterpret_cast<std::uint16_t*>(prob.data() + old_bytes));
   prob.resize(old_bytes + count * sizeof(std::uint16_t));
   return round_up_residual(1.0 - stored);
 }

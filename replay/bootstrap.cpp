@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "replay/distributions.h"
+#include "replay/not_a_number.h"
 #include "replay/random_stream.h"
 
 namespace kvwave::replay {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Linear interpolation between the order statistics around share * (n - 1). Reorders the values.
 double quantile(std::vector<double>& values, double share) {

@@ -22,7 +22,7 @@ namespace {
 
 using Path = std::filesystem::path;
 
-constexpr std::size_t kLargestFile = std::size_t{64} << 20U;
+constexpr std::size_t kLargestTable = std::size_t{64} << 20U;
 constexpr std::array<std::string_view, 3> kWords = {"duoattention", "headkv", "lukv"};
 
 [[noreturn]] void refuse(const Path& path, std::string_view what) {
@@ -38,7 +38,7 @@ std::string read_bytes(const Path& path) {
   while (file) {
     file.read(block.data(), static_cast<std::streamsize>(block.size()));
     text.append(block, 0, static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kLargestFile) refuse(path, "larger than 64 MiB, no table");
+    if (text.size() > kLargestTable) refuse(path, "larger than 64 MiB, no table");
   }
   return text;
 }

@@ -12,6 +12,7 @@
 #include "replay/compare_waves.h"
 #include "replay/implied_budgets.h"
 #include "replay/profile_export.h"
+#include "replay/request_limits.h"
 #include "replay/trace_list.h"
 #include "replay/wave_plot.h"
 #include "traces/command_line.h"
@@ -22,7 +23,7 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kCalibrateUsage =
     "usage: kvwave calibrate TRACE|FOLDER|@LIST... [-o PROFILE.json] [--rho 0.93] [--budget 128] [--export "
     "FORMAT:FILE]...\n"
     "                        [--over-heads mean|median|max|group-max] [--over-steps mean|median|max]\n"
@@ -31,7 +32,6 @@ constexpr std::string_view kUsage =
     "Mean demand N(rho) per layer over the decode rows of one model's traces: the profile that reasonalloc needs.";
 constexpr std::uint32_t kWindow = 8;  // of R-KV, for the budgets shown
 constexpr std::size_t kBarColumns = 32;
-constexpr std::int64_t kLargestSeed = std::int64_t{1} << 53U;
 
 template <class Value>
 void read_word(const boost::program_options::variables_map& values, const char* option, const char* known,
@@ -101,7 +101,7 @@ int calibrate_command(std::span<const std::string> args) {
       "with", po::value<std::string>(), "traces of a data set to compare with; repeats")(
       "seed", po::value<std::string>(), "of the intervals of --compare; default 1");
   const auto [sets, rest] = split_sets(args);
-  const auto values = traces::parse_options(kUsage, options, "trace", rest);
+  const auto values = traces::parse_options(kCalibrateUsage, options, "trace", rest);
   if (!values) return traces::kComplete;
   if (!values->contains("trace") && sets.empty()) throw traces::UsageError("calibrate needs at least one trace");
   const double rho =

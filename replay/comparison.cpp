@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <span>
 
@@ -12,20 +11,13 @@
 #include "replay/error.h"
 #include "replay/figure_table.h"
 #include "replay/holm.h"
+#include "replay/mean.h"
+#include "replay/not_a_number.h"
 #include "replay/paired_difference.h"
 #include "replay/report.h"
 
 namespace kvwave::replay {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-double mean_of(std::span<const double> values) {
-  if (values.empty()) return kNan;
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
 
 FigureComparison compare(const Report& report, const FigureColumn& figure, std::size_t c, std::size_t baseline) {
   std::vector<double> differences;

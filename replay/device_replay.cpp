@@ -22,7 +22,7 @@ namespace kvwave::replay {
 
 namespace {
 
-constexpr std::uint32_t kSpanSteps = 2048;  // figures held at a time: enough rows to fill a device
+constexpr std::uint32_t kDeviceSpanSteps = 2048;  // figures held at a time: enough rows to fill a device
 
 kernels::ReplayShape shape_of(const Sequence& sequence) {
   return {.n_layers = sequence.n_layers,
@@ -256,8 +256,8 @@ void DeviceReplay::evaluate(const Sweep& sweep, std::span<const LayerResidency> 
   columns.needed_share = kNeededShare;
   device_.start_evaluation(columns);
   LayerScores scores;
-  for (std::uint32_t begin = 0; begin < sequence_.n_steps(); begin += kSpanSteps) {
-    const std::uint32_t end = std::min(begin + kSpanSteps, sequence_.n_steps());
+  for (std::uint32_t begin = 0; begin < sequence_.n_steps(); begin += kDeviceSpanSteps) {
+    const std::uint32_t end = std::min(begin + kDeviceSpanSteps, sequence_.n_steps());
     scores.reset(sequence_, metrics, sweep.n_columns(), begin, end);
     copy_scores(device_.evaluate(begin, end), sequence_, views, metrics,
                 max_value_norm_[layer_ % max_value_norm_.size()], scores);

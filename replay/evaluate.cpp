@@ -9,7 +9,6 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::uint32_t kTaskSteps = 16 * kTileSteps;  // one task walks these in order
-constexpr std::uint32_t kSpanSteps = 1024;            // figures held at a time, so that memory does not follow length
 
 }  // namespace
 

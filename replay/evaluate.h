@@ -20,6 +20,8 @@ namespace kvwave::replay {
 
 /// Decode steps whose rows are recomputed together.
 inline constexpr std::uint32_t kTileSteps = 16;
+/// Decode steps whose figures are held at a time, so that memory does not follow a trace's length.
+inline constexpr std::uint32_t kSpanSteps = 1024;
 
 /// Rows recomputed from queries and keys. `residency`: [n_simulations] of this layer. The layer is finished in `sums`.
 void evaluate_layer(const LayerTensors& tensors, const Sweep& sweep, std::span<const LayerResidency> residency,

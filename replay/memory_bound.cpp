@@ -13,7 +13,6 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::uint64_t kSpanSteps = 1024;             // steps whose scores are in memory together, at most
 constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column and step, and per column and head
 constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
@@ -51,7 +50,7 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
   const std::uint64_t bins = options.keep_details ? kMostBins : 0;
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
                           sizeof(float) * (kv_heads * steps + 2 * bins * layers * kv_heads +
-                                           kScores * q_heads * std::min(steps, kSpanSteps)));
+                                           kScores * q_heads * std::min<std::uint64_t>(steps, kSpanSteps)));
   const std::uint64_t rows = kTileSteps * sequence.group();
   const std::uint64_t lanes = (rows + kernels::kLaneBlock - 1) / kernels::kLaneBlock * kernels::kLaneBlock;
   bound.thread = kThreadBytes + kTileCopies * positions * lanes * sizeof(float);

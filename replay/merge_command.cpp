@@ -16,7 +16,7 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kMergeUsage =
     "usage: kvwave merge RESULTS.h5... [-o MERGED.h5] [--csv FILE] [--json FILE] [--statistics FILE]\n"
     "       [--ledger] [--ledger-csv FILE]\n"
     "Joins the results of `kvwave replay --shard I/N` byte for byte as one run would have written them. Results of\n"
@@ -35,7 +35,7 @@ int merge_command(std::span<const std::string> args) {
   add("ledger", "print requested against realised memory after the table");
   add("ledger-csv", po::value<std::string>(), "the ledger to write, per layer and KV head; - is stdout");
   add("force,f", "replace existing outputs");
-  const auto values = traces::parse_options(kUsage, options, "results", args);
+  const auto values = traces::parse_options(kMergeUsage, options, "results", args);
   if (!values) return traces::kComplete;
   if (!values->contains("results")) throw traces::UsageError("merge needs at least one results file");
   const auto text = [&](const char* name) {

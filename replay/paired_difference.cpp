@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "replay/mean.h"
 #include "replay/random_stream.h"
 
 namespace kvwave::replay {
@@ -11,12 +12,6 @@ namespace {
 constexpr std::size_t kMostExact = 14;
 constexpr std::uint32_t kRandomPatterns = 20'000;
 constexpr std::uint64_t kPatternStream = 2;  // 0 and 1 are the bootstrap's
-
-double mean_of(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
 
 }  // namespace
 

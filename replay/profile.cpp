@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kLargestFile = std::size_t{16} << 20U;
+constexpr std::size_t kLargestProfile = std::size_t{16} << 20U;
 constexpr std::size_t kHashDigits = 64;
 
 // Reads fields of one file; every complaint names the file and the field.
@@ -102,7 +102,7 @@ std::string read_text(const std::filesystem::path& path) {
   while (file) {
     file.read(block.data(), static_cast<std::streamsize>(block.size()));
     text.append(block, 0, static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kLargestFile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
+    if (text.size() > kLargestProfile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include "alloc/error.h"
 #include "alloc/nearest_word.h"
 #include "kernels/error.h"
+#include "replay/request_limits.h"
 #include "replay/results_settings.h"
 #include "replay/sweep_file.h"
 #include "replay/sweep_syntax.h"
@@ -22,14 +23,12 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kReplayUsage =
     "usage: kvwave replay TRACE|FOLDER|@LIST... [-s STRATEGY]... [-b 64,128,256] [-o RESULTS.h5] [--csv FILE] [--json "
     "FILE]\n"
     "Replays recorded decoding under KV-cache budget strategies and prints what each retains. Without -s: the systems\n"
     "of the ReasonAlloc paper. `kvwave strategies` lists allocators and scorers.";
 constexpr std::string_view kDefaultBudgets = "64,128,256";
-constexpr std::int64_t kLargestBudget = 1'000'000, kMostShards = 100'000, kFewestResamples = 100;
-constexpr std::int64_t kLargestSeed = std::int64_t{1} << 53U;
 constexpr unsigned kMostThreads = 1024;
 
 po::options_description known_options() {
@@ -236,7 +235,7 @@ class ArgumentReader {
 }  // namespace
 
 std::optional<ReplayArguments> parse_replay_arguments(std::span<const std::string> args) {
-  const auto values = traces::parse_options(kUsage, known_options(), "trace", args);
+  const auto values = traces::parse_options(kReplayUsage, known_options(), "trace", args);
   if (!values) return std::nullopt;
   return ArgumentReader(*values).read();
 }

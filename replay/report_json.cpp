@@ -15,13 +15,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double value) {
+Json number_or_null(double value) {
   return std::isnan(value) ? Json(nullptr) : Json(value);
 }
 
 Json figures_json(const Figures& figures) {
   Json json;
-  for (const FigureColumn& column : figure_table()) json[std::string(column.name)] = number(figures.*column.value);
+  for (const FigureColumn& column : figure_table()) json[std::string(column.name)] = number_or_null(figures.*column.value);
   return json;
 }
 
@@ -39,8 +39,8 @@ Json trace_json(const ReportTrace& trace) {
           {"n_steps", sequence.n_steps()},
           {"rows", trace.stored_rows ? "attention level (bounds)" : "recomputed from q and k"},
           {"device", trace.device},
-          {"profile_distance", number(trace.profile_distance)},
-          {"repeated_8grams", number(trace.repeated_8grams)},
+          {"profile_distance", number_or_null(trace.profile_distance)},
+          {"repeated_8grams", number_or_null(trace.repeated_8grams)},
           {"repetitive", trace.repeated_8grams > traces::kRepetitionFlag}};
 }
 
@@ -50,14 +50,14 @@ Json differences_json(const Report& report, const LineComparison& line) {
     const FigureComparison& found = line.figures[f];
     if (found.n == 0) continue;
     Json one = {{"n", found.n},
-                {"difference", number(found.difference)},
-                {"low", number(found.interval.low)},
-                {"high", number(found.interval.high)},
-                {"effect_size", number(found.effect_size)},
-                {"p_value", number(found.p_value)},
-                {"p_holm", number(found.p_holm)}};
+                {"difference", number_or_null(found.difference)},
+                {"low", number_or_null(found.interval.low)},
+                {"high", number_or_null(found.interval.high)},
+                {"effect_size", number_or_null(found.effect_size)},
+                {"p_value", number_or_null(found.p_value)},
+                {"p_holm", number_or_null(found.p_holm)}};
     if (report.statistics.equal_within && figure_table()[f].dimensionless) {
-      one["p_equal"] = number(found.p_equal);
+      one["p_equal"] = number_or_null(found.p_equal);
       one["equal"] = found.equal;
     }
     json[std::string(figure_table()[f].name)] = one;
@@ -84,12 +84,12 @@ Json frontier_json(const Report& report) {
                     {"figure", line.figure},
                     {"control", line.control},
                     {"n", line.n},
-                    {"area", number(line.area)},
-                    {"low", number(line.interval.low)},
-                    {"high", number(line.interval.high)},
-                    {"difference", number(line.difference)},
-                    {"difference_low", number(line.difference_interval.low)},
-                    {"difference_high", number(line.difference_interval.high)}});
+                    {"area", number_or_null(line.area)},
+                    {"low", number_or_null(line.interval.low)},
+                    {"high", number_or_null(line.interval.high)},
+                    {"difference", number_or_null(line.difference)},
+                    {"difference_low", number_or_null(line.difference_interval.low)},
+                    {"difference_high", number_or_null(line.difference_interval.high)}});
   }
   return list;
 }

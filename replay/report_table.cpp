@@ -16,8 +16,8 @@ namespace kvwave::replay {
 
 namespace {
 
-constexpr std::size_t kColumns = 100;
-constexpr std::size_t kNameColumns = 28;
+constexpr std::size_t kTerminalColumns = 100;
+constexpr std::size_t kStrategyColumns = 28;
 
 class Table {
  public:
@@ -45,13 +45,13 @@ class Table {
 
   // Breaks at spaces; lines after the first are indented.
   void paragraph(std::string_view text, std::size_t indent) {
-    std::size_t room = kColumns;
+    std::size_t room = kTerminalColumns;
     while (text.size() > room) {
       std::size_t cut = text.rfind(' ', room);
       if (cut == std::string_view::npos || cut == 0) cut = room;
       print("{}\n{:{}}", text.substr(0, cut), "", indent);
       text.remove_prefix(std::min(text.size(), cut + 1));
-      room = kColumns - indent;
+      room = kTerminalColumns - indent;
     }
     print("{}\n", text);
   }
@@ -132,11 +132,11 @@ class Table {
     if (line.in_sample) flags += 'i';
     std::string name = configuration.strategy;
     if (is_matched(index)) name += fmt::format(" @ {:.4g}", line.mean.solved_budget);
-    if (name.size() > kNameColumns) {
+    if (name.size() > kStrategyColumns) {
       print("  {}\n", name);
       name.clear();
     }
-    print("  {:<{}}{}{}{}{}{}{}{}{}{:>9} {}\n", name, kNameColumns, number(line.mean.retained_mass, 7, 4),
+    print("  {:<{}}{}{}{}{}{}{}{}{}{:>9} {}\n", name, kStrategyColumns, number(line.mean.retained_mass, 7, 4),
           number(line.mean.worst_decile, 7, 4), number(line.mean.output_error, 7, 4), number(line.mean.recall, 6, 3),
           place(line.mean.place_oracle), place(line.mean.place_ceiling), number(line.mean.realised_mean, 8, 1),
           number(line.mean.realised_peak, 8, 1),
@@ -164,7 +164,7 @@ class Table {
     std::stable_sort(strategies.begin(), strategies.end(), best_first);
     std::stable_sort(controls.begin(), controls.end(), best_first);
     const std::string title = fmt::format("budget {} ({} steps)", budget, counted);
-    print("\n{:<{}}{:>7}{:>7}{:>7}{:>6}{:>7}{:>7}{:>8}{:>8}{:>9}\n", title, kNameColumns + 2, "mass", "worst", "error",
+    print("\n{:<{}}{:>7}{:>7}{:>7}{:>6}{:>7}{:>7}{:>8}{:>8}{:>9}\n", title, kStrategyColumns + 2, "mass", "worst", "error",
           "top32", "oracle", "ceil", "entries", "peak", "memory");
     for (const std::size_t c : strategies) row(c);
     if (!controls.empty()) print("  controls\n");

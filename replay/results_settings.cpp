@@ -35,13 +35,13 @@ std::string one_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-[[noreturn]] void refuse(const std::filesystem::path& path, std::string_view what) {
+[[noreturn]] void refuse_results(const std::filesystem::path& path, std::string_view what) {
   throw BadResults(fmt::format("{}: settings: {}", path.string(), what));
 }
 
 const Json& field(const Json& object, const char* name, const std::filesystem::path& path) {
   const auto found = object.is_object() ? object.find(name) : object.end();
-  if (!object.is_object() || found == object.end()) refuse(path, fmt::format("field '{}' is missing", name));
+  if (!object.is_object() || found == object.end()) refuse_results(path, fmt::format("field '{}' is missing", name));
   return *found;
 }
 
@@ -49,7 +49,7 @@ std::uint64_t whole(const Json& object, const char* name, std::uint64_t low, std
                     const std::filesystem::path& path) {
   const Json& value = field(object, name, path);
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low || value.get<std::uint64_t>() > high) {
-    refuse(path, fmt::format("field '{}': expected a whole number in [{}, {}]", name, low, high));
+    refuse_results(path, fmt::format("field '{}': expected a whole number in [{}, {}]", name, low, high));
   }
   return value.get<std::uint64_t>();
 }
@@ -58,13 +58,13 @@ double real(const Json& object, const char* name, double low, double high, const
   const Json& value = field(object, name, path);
   const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
   if (!(number > low && number < high))
-    refuse(path, fmt::format("field '{}': expected a number in ({}, {})", name, low, high));
+    refuse_results(path, fmt::format("field '{}': expected a number in ({}, {})", name, low, high));
   return number;
 }
 
 std::string text(const Json& object, const char* name, const std::filesystem::path& path) {
   const Json& value = field(object, name, path);
-  if (!value.is_string()) refuse(path, fmt::format("field '{}': expected a string", name));
+  if (!value.is_string()) refuse_results(path, fmt::format("field '{}': expected a string", name));
   return value.get<std::string>();
 }
 
@@ -88,25 +88,25 @@ std::string settings_json(const Report& report) {
 
 void read_settings(const std::string& json, const std::filesystem::path& path, Report& report) {
   const Json object = Json::parse(json, nullptr, false);
-  if (object.is_discarded()) refuse(path, "not valid JSON");
+  if (object.is_discarded()) refuse_results(path, "not valid JSON");
   try {
     report.metrics = parse_metrics(traces::parse_list("metrics", text(object, "metrics", path)));
   } catch (const std::exception& error) {
-    refuse(path, error.what());
+    refuse_results(path, error.what());
   }
   report.metrics.page = static_cast<std::uint32_t>(whole(object, "page", 1, kLargestPage, path));
   const Json& matched = field(object, "match_memory", path);
-  if (!matched.is_boolean()) refuse(path, "field 'match_memory': expected true or false");
+  if (!matched.is_boolean()) refuse_results(path, "field 'match_memory': expected true or false");
   report.match_memory = matched.get<bool>();
   const Json& profiles = field(object, "profiles", path);
-  if (!profiles.is_array() || profiles.size() > kMostProfiles) refuse(path, "field 'profiles': expected a list");
+  if (!profiles.is_array() || profiles.size() > kMostProfiles) refuse_results(path, "field 'profiles': expected a list");
   report.profiles.clear();
   for (const Json& entry : profiles) {
     report.profiles.push_back(
         {text(entry, "source", path), profile_from_json(one_line(field(entry, "profile", path)), path)});
   }
   const Json& tables = field(object, "tables", path);
-  if (!tables.is_array() || tables.size() > kMostTables) refuse(path, "field 'tables': expected a list");
+  if (!tables.is_array() || tables.size() > kMostTables) refuse_results(path, "field 'tables': expected a list");
   report.tables.clear();
   for (const Json& entry : tables) report.tables.push_back({text(entry, "path", path), text(entry, "sha256", path)});
   const Json& statistics = field(object, "statistics", path);

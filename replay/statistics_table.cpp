@@ -13,7 +13,7 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::size_t kNameColumns = 34;
+constexpr std::size_t kTitleColumns = 34;
 constexpr std::array<std::string_view, 2> kShown = {"retained_mass", "output_error"};
 constexpr double kAlpha = 0.05;
 
@@ -65,18 +65,18 @@ class StatisticsText {
       const LineComparison& line = report_.comparisons[c];
       if (line.figures.empty() || line.figures[f].n == 0) continue;
       if (!any) {
-        print("\n{:<{}}{:>7}{:>9}  {:^19}{:>8}{:>8}{:>4}\n", fmt::format("{} minus baseline", name), kNameColumns,
+        print("\n{:<{}}{:>7}{:>9}  {:^19}{:>8}{:>8}{:>4}\n", fmt::format("{} minus baseline", name), kTitleColumns,
               "budget", "mean", "interval", "effect", "p", "n");
       }
       any = true;
       const FigureComparison& found = line.figures[f];
       const Configuration& configuration = report_.configurations[c];
       std::string strategy = configuration.strategy;
-      if (strategy.size() + 3 > kNameColumns) {
+      if (strategy.size() + 3 > kTitleColumns) {
         print("  {}\n", strategy);
         strategy.clear();
       }
-      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4} {}\n", strategy, kNameColumns - 2,
+      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4} {}\n", strategy, kTitleColumns - 2,
             configuration.budget, found.difference, found.interval.low, found.interval.high,
             number(found.effect_size, 2), number(configuration.control ? found.p_value : found.p_holm, 4), found.n,
             configuration.control ? "control" : verdict(found, figure_table()[f].better));
@@ -108,12 +108,12 @@ class StatisticsText {
       for (const FrontierFigure& line : report_.frontier) {
         if (line.figure != name) continue;
         if (!any) {
-          print("\n{:<{}}{:>8}  {:^17}{:>10}  {:^19}\n", fmt::format("mean {} over log memory", name), kNameColumns,
+          print("\n{:<{}}{:>8}  {:^17}{:>10}  {:^19}\n", fmt::format("mean {} over log memory", name), kTitleColumns,
                 "area", "interval", "minus base", "interval");
         }
         any = true;
         print("  {:<{}}{:>8.4f}  [{:>7.4f},{:>8.4f}]{:>+10.4f}  [{:>+8.4f},{:>+8.4f}]{}\n", line.strategy,
-              kNameColumns - 2, line.area, line.interval.low, line.interval.high, line.difference,
+              kTitleColumns - 2, line.area, line.interval.low, line.interval.high, line.difference,
               line.difference_interval.low, line.difference_interval.high, line.control ? " control" : "");
       }
     }

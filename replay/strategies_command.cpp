@@ -16,10 +16,10 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::size_t kTerminalColumns = 100;
+constexpr std::size_t kListColumns = 100;
 constexpr std::size_t kTextIndent = 22, kValueColumns = 18, kMeaningIndent = 47;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kStrategiesUsage =
     "usage: kvwave strategies [--json]\nLists allocators and scorers with their parameters, defaults and sources.";
 
 constexpr std::string_view kIntroduction =
@@ -32,7 +32,7 @@ constexpr std::string_view kIntroduction =
 
 // Prints `text` from column `indent` on (where the cursor already is), broken at spaces.
 void print_wrapped(std::string_view text, std::size_t indent) {
-  const std::size_t width = kTerminalColumns - indent;
+  const std::size_t width = kListColumns - indent;
   while (text.size() > width) {
     std::size_t cut = text.rfind(' ', width);
     if (cut == std::string_view::npos || cut == 0) cut = width;
@@ -125,7 +125,7 @@ int strategies_command(std::span<const std::string> args) {
   namespace po = boost::program_options;
   po::options_description options;
   options.add_options()("json", "print one JSON object");
-  const auto values = traces::parse_options(kUsage, options, "", args);
+  const auto values = traces::parse_options(kStrategiesUsage, options, "", args);
   if (!values) return traces::kComplete;
   if (values->contains("json")) {
     const nlohmann::ordered_json all = {{"allocators", to_json(alloc::allocator_specs(), true)},

@@ -10,6 +10,7 @@
 
 #include "replay/bootstrap.h"
 #include "replay/error.h"
+#include "replay/request_limits.h"
 #include "replay/sweep_syntax.h"
 #include "traces/command_line.h"
 
@@ -19,9 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSweepVersion = 1;
-constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
-constexpr std::uint64_t kLargestSeed = std::uint64_t{1} << 53U;
-constexpr std::uint64_t kLargestBudget = 1'000'000, kFewestResamples = 100;
+constexpr std::size_t kLargestSweepFile = std::size_t{1} << 20U;
 
 const std::vector<std::string> kFields = {"kvwave_sweep", "strategies",   "budgets", "metrics",  "controls",
                                           "baseline",     "equal_within", "seed",    "resamples"};
@@ -67,10 +66,10 @@ class SweepReader {
   [[noreturn]] void fail(std::string_view what) const { throw BadSweepFile(fmt::format("{}: {}", name_, what)); }
 
   std::string text(std::istream& in) const {
-    std::string all(kLargestFile + 1, '\0');
+    std::string all(kLargestSweepFile + 1, '\0');
     in.read(all.data(), static_cast<std::streamsize>(all.size()));
     all.resize(static_cast<std::size_t>(in.gcount()));
-    if (all.size() > kLargestFile) fail("is larger than 1 MiB");
+    if (all.size() > kLargestSweepFile) fail("is larger than 1 MiB");
     return all;
   }
 

@@ -15,7 +15,7 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kVerifyUsage =
     "usage: kvwave verify TRACE [--rows N] [--threads N] [--json] [--quiet]\n"
     "Recomputes rows from q and k, and attention and statistics from rows; exit code 1 when one is out of bounds.";
 
@@ -74,7 +74,7 @@ int verify_command(std::span<const std::string> args) {
                         "check N evenly spaced rows (default: all, or what is quick)")(
       "threads", po::value<std::string>(), "worker threads (default: all cores)")("json", "print one JSON object")(
       "quiet", "no progress bar");
-  const auto values = traces::parse_options(kUsage, options, "trace", args);
+  const auto values = traces::parse_options(kVerifyUsage, options, "trace", args);
   if (!values) return traces::kComplete;
   if (!values->contains("trace") || (*values)["trace"].as<std::vector<std::string>>().size() != 1) {
     throw traces::UsageError("verify needs exactly one trace");

@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
+
+#include "replay/not_a_number.h"
 
 namespace kvwave::replay {
 namespace {
 
 using Units = std::span<const std::uint32_t>;
 using Wave = std::vector<double>;
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Wave mean_wave(const WaveSet& set, Units units) {
   Wave mean(set.traces.front().wave.demand.size(), 0.0);

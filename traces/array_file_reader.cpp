@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "traces/array_file.h"
+#include "traces/deflate_limit.h"
 #include "traces/error.h"
 #include "traces/hdf5_handle.h"
 #include "traces/trace_attributes.h"
@@ -15,8 +16,6 @@
 namespace kvwave::traces {
 namespace {
 
-/// Deflate packs at most 1032 bytes into one, so a dataset beyond this many bytes per byte of file is made up.
-constexpr std::uint64_t kMostPerByte = 1100;
 constexpr std::size_t kMostRank = 8;
 
 }  // namespace

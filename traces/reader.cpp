@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "traces/deflate_limit.h"
 #include "traces/error.h"
 #include "traces/reader_impl.h"
 #include "traces/trace_attributes.h"
@@ -15,9 +16,6 @@
 namespace kvwave::traces {
 namespace {
 
-/// Most that deflate packs into one byte is 1032; beyond this many rows or entries per byte of file, the extent of a
-/// dataset is made up.
-constexpr std::uint64_t kMostPerByte = 1100;
 /// A killed writer can leave an extent ahead of its chunks by one block; more means the file was damaged.
 constexpr int kMostBlocksBack = 4;
 

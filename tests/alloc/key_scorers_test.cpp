@@ -15,7 +15,7 @@ TensorRows rows_of(const std::vector<float>& values, std::size_t width) {
   return {values.data(), width, width, values.size() / width};
 }
 
-std::vector<float> scored(const std::string& text, const Residents& residents) {
+std::vector<float> key_scores(const std::string& text, const Residents& residents) {
   const auto rule = scorer(text);
   std::vector<float> score(residents.position.size() - rule->rule().window);
   rule->score(residents, score);
@@ -38,7 +38,7 @@ TEST(KeyScorers, match_the_independent_reference) {
     residents.queries = rows_of(queries, group * d);
     residents.rope = {.frequency = frequency, .interleaved = one["interleaved"]};
     const std::vector<double> wanted = one["score"];
-    const std::vector<float> got = scored(one["scorer"], residents);
+    const std::vector<float> got = key_scores(one["scorer"], residents);
     ASSERT_EQ(got.size(), wanted.size()) << one["scorer"];
     for (std::size_t j = 0; j < got.size(); ++j) {
       EXPECT_NEAR(got[j], wanted[j], 2e-6 * (1 + std::abs(wanted[j]))) << one["scorer"] << " slot " << j;
@@ -74,7 +74,7 @@ TEST(Knorm, ranks_the_shortest_key_first) {
   Residents residents;
   residents.position = position;
   residents.keys = rows_of(keys, 2);
-  EXPECT_EQ(scored("knorm", residents), (std::vector<float>{-5, -1, -2}));
+  EXPECT_EQ(key_scores("knorm", residents), (std::vector<float>{-5, -1, -2}));
 }
 
 TEST(KeyDiff, keeps_the_odd_one_out) {
@@ -83,7 +83,7 @@ TEST(KeyDiff, keeps_the_odd_one_out) {
   Residents residents;
   residents.position = position;
   residents.keys = rows_of(keys, 2);
-  const std::vector<float> score = scored("keydiff", residents);
+  const std::vector<float> score = key_scores("keydiff", residents);
   // The anchor is (3/4, 1/4): cosines 3/sqrt(10) and 1/sqrt(10).
   EXPECT_NEAR(score[0], -3 / std::sqrt(10.0), 1e-6);
   EXPECT_EQ(score[0], score[1]);
@@ -97,7 +97,7 @@ TEST(LagKv, counts_constant_channels_as_nothing) {
   Residents residents;
   residents.position = position;
   residents.keys = residents.values = rows_of(same, 2);
-  const std::vector<float> score = scored("lagkv:sinks=0,lag=4", residents);
+  const std::vector<float> score = key_scores("lagkv:sinks=0,lag=4", residents);
   // All equal: ranks by slot, twice, then the tail.
   EXPECT_EQ(score, (std::vector<float>{0, .25F, .5F, .75F, 0, .25F, .5F, .75F, 1, 1, 1, 1}));
 }
@@ -109,7 +109,7 @@ TEST(ExpectedAttention, keeps_everything_when_only_sinks_are_there) {
   residents.now = 1;
   residents.position = position;
   residents.keys = residents.values = residents.queries = rows_of(keys, 2);
-  EXPECT_EQ(scored("expected-attention", residents), (std::vector<float>{1, 1}));
+  EXPECT_EQ(key_scores("expected-attention", residents), (std::vector<float>{1, 1}));
 }
 
 TEST(SnapKvPrefill, sums_full_probabilities_and_pools_over_slots) {
@@ -122,12 +122,12 @@ TEST(SnapKvPrefill, sums_full_probabilities_and_pools_over_slots) {
   residents.window_rows = {.n_queries = 2, .n_heads = 2, .n_residents = 6, .prob = prob};
   const std::string base = "snapkv-prefill:window=2,granularity=kv_head";
   // Sums over queries of the group's mean: .25, .5, .25, .375.
-  EXPECT_EQ(scored(base + ",kernel=1", residents), (std::vector<float>{.25F, .5F, .25F, .375F}));
-  EXPECT_EQ(scored(base + ",kernel=1,reduce=mean", residents), (std::vector<float>{.125F, .25F, .125F, .1875F}));
-  EXPECT_EQ(scored(base + ",kernel=1,group=sum", residents), (std::vector<float>{.5F, 1, .5F, .75F}));
-  EXPECT_EQ(scored(base + ",kernel=1,group=max", residents), (std::vector<float>{.5F, .75F, .5F, .5F}));
-  EXPECT_EQ(scored(base + ",kernel=3,pool=max", residents), (std::vector<float>{.5F, .5F, .5F, .375F}));
-  const std::vector<float> average = scored(base + ",kernel=3", residents);
+  EXPECT_EQ(key_scores(base + ",kernel=1", residents), (std::vector<float>{.25F, .5F, .25F, .375F}));
+  EXPECT_EQ(key_scores(base + ",kernel=1,reduce=mean", residents), (std::vector<float>{.125F, .25F, .125F, .1875F}));
+  EXPECT_EQ(key_scores(base + ",kernel=1,group=sum", residents), (std::vector<float>{.5F, 1, .5F, .75F}));
+  EXPECT_EQ(key_scores(base + ",kernel=1,group=max", residents), (std::vector<float>{.5F, .75F, .5F, .5F}));
+  EXPECT_EQ(key_scores(base + ",kernel=3,pool=max", residents), (std::vector<float>{.5F, .5F, .5F, .375F}));
+  const std::vector<float> average = key_scores(base + ",kernel=3", residents);
   EXPECT_NEAR(average[0], .75 / 3, 1e-7) << "a zero beyond the end counts";
   EXPECT_NEAR(average[3], .625 / 3, 1e-7);
 }

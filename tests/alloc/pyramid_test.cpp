@@ -5,7 +5,7 @@
 namespace kvwave::alloc {
 namespace {
 
-LayerPlan plan(const std::string& text, std::uint32_t layers, std::uint32_t window, std::uint32_t budget,
+LayerPlan plan_pyramid(const std::string& text, std::uint32_t layers, std::uint32_t window, std::uint32_t budget,
                std::uint32_t kv_heads = 1) {
   return allocator(text)->layer_plan(
       {.n_layers = layers, .n_kv_heads = kv_heads, .budget = budget, .window = window, .demand = {}});
@@ -21,7 +21,7 @@ TEST(PyramidUpstream, matches_the_golden_vectors) {
   for (const Golden& g : {Golden{32, 8, 128, 234, 227, 17, 4016, 176}, Golden{32, 8, 1024, 1982, 1920, 60, 32672, 160},
                           Golden{32, 32, 2048, 3932, 3809, 119, 64816, 304},
                           Golden{48, 8, 512, 983, 963, 43, 24624, 432}, Golden{28, 8, 512, 983, 948, 38, 14294, 182}}) {
-    const LayerPlan p = plan("pyramid:total=upstream", g.layers, g.window, g.budget);
+    const LayerPlan p = plan_pyramid("pyramid:total=upstream", g.layers, g.window, g.budget);
     const auto w = static_cast<std::int32_t>(g.window);
     EXPECT_EQ(p.budget.front() - w, g.first);
     EXPECT_EQ(p.budget[1] - w, g.second);
@@ -54,7 +54,7 @@ TEST(PyramidUpstream, clamps_for_short_prompts_when_told) {
   }
   EXPECT_EQ(plan_for_prompt("pyramid:total=upstream", 32, 8, 128, 200).budget.front() - 8, 234);
   EXPECT_EQ(plan_for_prompt("pyramid:total=upstream,length=prompt", 32, 8, 128, 8000).budget,
-            plan("pyramid:total=upstream", 32, 8, 128).budget);
+            plan_pyramid("pyramid:total=upstream", 32, 8, 128).budget);
 }
 
 TEST(PyramidKvpress, matches_the_golden_vectors) {
@@ -78,7 +78,7 @@ TEST(PyramidExact, holds_the_total_falls_with_depth_and_leaves_every_head_one_ca
   for (const std::uint32_t layers : {1U, 2U, 3U, 28U, 30U, 32U, 48U, 97U}) {
     for (const std::uint32_t budget : {9U, 10U, 16U, 64U, 128U, 257U, 1024U}) {
       for (const std::string beta : {"1", "2", "20", "10000"}) {
-        const LayerPlan p = plan("pyramid:beta=" + beta, layers, 8, budget, 3);
+        const LayerPlan p = plan_pyramid("pyramid:beta=" + beta, layers, 8, budget, 3);
         SCOPED_TRACE(testing::Message() << layers << " layers, budget " << budget << ", beta " << beta);
         EXPECT_EQ(sum(p.budget), std::int64_t{budget} * layers * 3);
         EXPECT_EQ(p.realised, p.nominal);
@@ -95,7 +95,7 @@ TEST(PyramidExact, holds_the_total_falls_with_depth_and_leaves_every_head_one_ca
 }
 
 TEST(PyramidExact, follows_the_real_line_within_one_entry) {
-  const LayerPlan p = plan("pyramid", 32, 8, 128);
+  const LayerPlan p = plan_pyramid("pyramid", 32, 8, 128);
   for (std::size_t l = 0; l < 32; ++l) {
     const double line = 234 - static_cast<double>(l) * (234.0 - 6.0) / 31.0;
     EXPECT_NEAR(p.budget[l] - 8, line, 1.0);
@@ -103,7 +103,7 @@ TEST(PyramidExact, follows_the_real_line_within_one_entry) {
 }
 
 TEST(PyramidExact, with_beta_1_is_uniform) {
-  EXPECT_EQ(plan("pyramid:beta=1", 30, 8, 64, 3).budget, plan("uniform", 30, 8, 64, 3).budget);
+  EXPECT_EQ(plan_pyramid("pyramid:beta=1", 30, 8, 64, 3).budget, plan_pyramid("uniform", 30, 8, 64, 3).budget);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace kvwave::alloc {
 namespace {
 
-LayerPlan plan(const std::string& text, const std::vector<double>& demand, std::uint32_t budget,
+LayerPlan plan_layers(const std::string& text, const std::vector<double>& demand, std::uint32_t budget,
                std::uint32_t kv_heads = 1, std::uint32_t window = 8) {
   return allocator(text)->layer_plan({.n_layers = static_cast<std::uint32_t>(demand.size()),
                                       .n_kv_heads = kv_heads,
@@ -20,14 +20,14 @@ LayerPlan plan(const std::string& text, const std::vector<double>& demand, std::
 }
 
 TEST(ReasonAllocLayers, matches_the_golden_vectors_of_both_operators) {
-  EXPECT_EQ(plan("reasonalloc-layer", {400, 100, 50, 450}, 100).budget, (std::vector<std::int32_t>{137, 69, 48, 146}));
-  EXPECT_EQ(plan("reasonalloc-layer", {900, 1, 1, 80}, 100).budget, (std::vector<std::int32_t>{237, 30, 30, 103}));
-  EXPECT_EQ(plan("reasonalloc-layer:operator=waterfill", {900, 1, 1, 80}, 100).budget,
+  EXPECT_EQ(plan_layers("reasonalloc-layer", {400, 100, 50, 450}, 100).budget, (std::vector<std::int32_t>{137, 69, 48, 146}));
+  EXPECT_EQ(plan_layers("reasonalloc-layer", {900, 1, 1, 80}, 100).budget, (std::vector<std::int32_t>{237, 30, 30, 103}));
+  EXPECT_EQ(plan_layers("reasonalloc-layer:operator=waterfill", {900, 1, 1, 80}, 100).budget,
             (std::vector<std::int32_t>{200, 25, 25, 150}));
 }
 
 TEST(ReasonAllocLayers, reports_how_many_bounds_acted) {
-  const LayerPlan p = plan("reasonalloc", {900, 1, 1, 80}, 100);
+  const LayerPlan p = plan_layers("reasonalloc", {900, 1, 1, 80}, 100);
   EXPECT_EQ(p.floors_hit, 2U);
   EXPECT_EQ(p.caps_hit, 1U);
   EXPECT_EQ(p.nominal, 400);
@@ -35,7 +35,7 @@ TEST(ReasonAllocLayers, reports_how_many_bounds_acted) {
 }
 
 TEST(ReasonAllocLayers, are_uniform_with_exponent_zero) {
-  EXPECT_EQ(plan("reasonalloc-layer:gamma=0", {900, 1, 1, 80}, 100).budget, (std::vector<std::int32_t>(4, 100)));
+  EXPECT_EQ(plan_layers("reasonalloc-layer:gamma=0", {900, 1, 1, 80}, 100).budget, (std::vector<std::int32_t>(4, 100)));
 }
 
 TEST(ReasonAllocLayers, keep_total_and_minimum_for_random_waves) {
@@ -50,11 +50,11 @@ TEST(ReasonAllocLayers, keep_total_and_minimum_for_random_waves) {
     const auto budget = window + 1 + static_cast<std::uint32_t>(random() % 200);
     for (const std::string text :
          {"reasonalloc", "reasonalloc-layer:operator=waterfill", "reasonalloc-layer:lo=0,hi=1000"}) {
-      const LayerPlan p = plan(text, demand, budget, kv_heads, window);
+      const LayerPlan p = plan_layers(text, demand, budget, kv_heads, window);
       EXPECT_EQ(sum(p.budget), p.nominal);
       EXPECT_GE(*std::min_element(p.budget.begin(), p.budget.end()),
                 static_cast<std::int32_t>((window + 1) * kv_heads));
-      EXPECT_EQ(p.budget, plan(text, demand, budget, kv_heads, window).budget);
+      EXPECT_EQ(p.budget, plan_layers(text, demand, budget, kv_heads, window).budget);
     }
   }
 }
@@ -63,7 +63,7 @@ TEST(ReasonAllocLayers, need_a_profile_of_as_many_layers) {
   for (const std::string text : {"reasonalloc", "reasonalloc-layer"}) {
     const auto rule = allocator(text);
     EXPECT_TRUE(rule->needs_profile());
-    EXPECT_THROW(plan(text, {1, std::numeric_limits<double>::infinity()}, 100), MissingProfile);
+    EXPECT_THROW(plan_layers(text, {1, std::numeric_limits<double>::infinity()}, 100), MissingProfile);
     const std::vector<double> three = {1, 2, 3};
     LayerPlanInput input{.n_layers = 4, .n_kv_heads = 1, .budget = 100, .window = 8, .demand = three};
     try {

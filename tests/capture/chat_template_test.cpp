@@ -10,7 +10,7 @@
 namespace kvwave::capture {
 namespace {
 
-const nlohmann::json& fixture() {
+const nlohmann::json& templates_fixture() {
   static const nlohmann::json all = testing::read_fixture("chat_templates.json");
   return all;
 }
@@ -27,7 +27,7 @@ TokenizerData with_template(const std::string& text) {
 
 std::vector<ChatMessage> conversation(std::size_t number) {
   std::vector<ChatMessage> messages;
-  for (const auto& message : fixture().at("conversations").at(number)) {
+  for (const auto& message : templates_fixture().at("conversations").at(number)) {
     messages.push_back({message.at("role"), message.at("content")});
   }
   return messages;
@@ -51,8 +51,8 @@ jinja::Value from_json(const nlohmann::json& json) {
 
 // Conversations in eleven templates of the families, beside transformers' own renderer.
 TEST(ChatTemplate, renders_as_transformers_does) {
-  EXPECT_GE(fixture().at("templates").size(), 11U);
-  for (const auto& c : fixture().at("templates")) {
+  EXPECT_GE(templates_fixture().at("templates").size(), 11U);
+  for (const auto& c : templates_fixture().at("templates")) {
     const TokenizerData data = with_template(c.at("template"));
     EXPECT_NO_THROW(check_chat_template(data)) << c.at("name");
     for (const auto& each : c.at("rendered")) {
@@ -82,8 +82,8 @@ TEST(Jinja, evaluates_expressions_as_python_does) {
     dict.set("none_value", jinja::None{});
     return dict;
   }();
-  EXPECT_GE(fixture().at("expressions").size(), 30U);
-  for (const auto& c : fixture().at("expressions")) {
+  EXPECT_GE(templates_fixture().at("expressions").size(), 30U);
+  for (const auto& c : templates_fixture().at("expressions")) {
     const auto text = c.at("template").get<std::string>();
     SCOPED_TRACE(text);
     EXPECT_EQ(jinja::render(jinja::parse(text), variables), c.at("text").get<std::string>());
@@ -91,7 +91,7 @@ TEST(Jinja, evaluates_expressions_as_python_does) {
 }
 
 TEST(Jinja, says_which_construct_it_cannot_evaluate) {
-  for (const auto& c : fixture().at("broken")) {
+  for (const auto& c : templates_fixture().at("broken")) {
     try {
       (void)jinja::render(jinja::parse(c.at("template").get<std::string>()), {});
       ADD_FAILURE() << "accepted " << c.at("template");

@@ -12,6 +12,7 @@ add_library(kvwave_cudasim OBJECT
   ${KVWAVE_CUDA_ON_CPU}/sim/memory.cpp
   ${KVWAVE_CUDA_ON_CPU}/sim/streams.cpp
   ${KVWAVE_CUDA_ON_CPU}/sim/warp.cpp)
+set_target_properties(kvwave_cudasim PROPERTIES UNITY_BUILD OFF)
 target_compile_features(kvwave_cudasim PUBLIC cxx_std_20)
 target_compile_options(kvwave_cudasim PRIVATE -Wall -Wextra -Wshadow)
 target_include_directories(kvwave_cudasim PUBLIC ${KVWAVE_CUDA_ON_CPU}/sim PRIVATE ${KVWAVE_CUDA_ON_CPU}/shim)
@@ -31,6 +32,7 @@ endfunction()
 function(kvwave_cuda_on_cpu_objects target)
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
   add_library(${target} OBJECT ${ARGN})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)  # nvcc compiles each by itself; constants share names
   target_link_libraries(${target} PRIVATE kvwave::options kvwave_cudasim)
   target_include_directories(${target} BEFORE PRIVATE ${KVWAVE_CUDA_ON_CPU}/shim)
   target_compile_definitions(${target} PRIVATE KVWAVE_CUDA_OLDEST=80)

@@ -13,20 +13,15 @@
 
 #include "kernels/cpu_features.h"
 #include "kernels/half.h"
+#include "tests/kernels/simd_paths.h"
 
 namespace kvwave::kernels {
 namespace {
 
+using testing::supported_paths;
+
 const std::vector<double> kRho = {0.5, 0.8, 0.9, 0.93, 0.95, 0.99, 1.0};
 constexpr double kEpsilons[] = {0.0, 1e-3, 1e-2, 0.1, 0.7};
-
-std::vector<SimdPath> supported_paths() {
-  std::vector<SimdPath> paths;
-  for (const SimdPath path : {SimdPath::baseline, SimdPath::avx2, SimdPath::avx512}) {
-    if (path <= best_simd_path()) paths.push_back(path);
-  }
-  return paths;
-}
 
 struct Covering {
   std::vector<std::uint32_t> position;

@@ -14,6 +14,7 @@
 #include "replay/error.h"
 #include "replay/profile_export.h"
 #include "replay/sweep.h"
+#include "tests/file_bytes.h"
 #include "tests/temporary_folder.h"
 #include "traces/command_line.h"
 #include "traces/error.h"
@@ -23,11 +24,6 @@ namespace {
 
 std::string data(const std::string& name) {
   return std::string(KVWAVE_TEST_DATA "/tables/") + name;
-}
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 class BudgetTables : public testing::Test {
@@ -58,7 +54,7 @@ TEST_F(BudgetTables, of_duoattention_are_read_as_numpy_writes_them) {
   for (std::size_t l = 0; l < 4; ++l) {
     for (std::size_t h = 0; h < 2; ++h) EXPECT_EQ(table.at(l, h), static_cast<double>(l * 2 + h) / 16);
   }
-  EXPECT_EQ(table_bytes(TableFormat::duoattention, table), bytes_of(data("full_attention_heads.tsv")));
+  EXPECT_EQ(table_bytes(TableFormat::duoattention, table), file_bytes(data("full_attention_heads.tsv")));
 }
 
 TEST_F(BudgetTables, of_headkv_are_read_by_their_keys) {
@@ -68,7 +64,7 @@ TEST_F(BudgetTables, of_headkv_are_read_by_their_keys) {
   for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(table.value[i], static_cast<double>(i + 1) / 16);
   const std::string path = write(table_bytes(TableFormat::headkv, table));
   EXPECT_EQ(read_budget_table(path).value, table.value);
-  EXPECT_EQ(bytes_of(path).find('\n'), bytes_of(path).size() - 1) << "HeadKV reads one line";
+  EXPECT_EQ(file_bytes(path).find('\n'), file_bytes(path).size() - 1) << "HeadKV reads one line";
   EXPECT_EQ(read_budget_table(write(R"({"1-0": 3, "0-0": [1, 2]})")).value, (std::vector<double>{1.5, 3}));
 }
 
@@ -79,7 +75,7 @@ TEST_F(BudgetTables, of_lukv_are_read_and_written_as_numpy_does) {
   EXPECT_EQ(table.n_heads, 2U);
   EXPECT_EQ(table.at(3, 0, 98), 99.0 / 128);
   EXPECT_EQ(table.at(0, 1, 0), 1.25 / 128);
-  EXPECT_EQ(table_bytes(TableFormat::lukv, table), bytes_of(data("curve.npy")));
+  EXPECT_EQ(table_bytes(TableFormat::lukv, table), file_bytes(data("curve.npy")));
   EXPECT_EQ(read_budget_table(data("plain_f8.npy")).value, read_budget_table(data("full_attention_heads.tsv")).value);
 }
 
@@ -96,9 +92,9 @@ TEST_F(BudgetTables, that_do_not_hold_a_table_are_refused) {
   EXPECT_EQ(refusal(R"({"0-0": []})"), "'0-0': expected a list of finite numbers");
   EXPECT_EQ(refusal(R"({"0-9999": [1]})"), "key '0-9999': expected LAYER-HEAD, each below 4096");
   EXPECT_EQ(refusal(R"({"zero": [1]})"), "key 'zero': expected LAYER-HEAD, each below 4096");
-  EXPECT_EQ(refusal(bytes_of(data("fortran.npy"))), "expected C order (fortran_order False)");
-  EXPECT_EQ(refusal(bytes_of(data("integers.npy"))), "expected values of type <f2, <f4 or <f8, got <i8");
-  const std::string curve = bytes_of(data("curve.npy"));
+  EXPECT_EQ(refusal(file_bytes(data("fortran.npy"))), "expected C order (fortran_order False)");
+  EXPECT_EQ(refusal(file_bytes(data("integers.npy"))), "expected values of type <f2, <f4 or <f8, got <i8");
+  const std::string curve = file_bytes(data("curve.npy"));
   EXPECT_EQ(refusal(curve.substr(0, curve.size() - 4)), "shape [99, 4, 2] of <f4 does not fill the 3164 bytes after the header");
   EXPECT_EQ(refusal(curve.substr(0, 9)), "ends inside its header");
   EXPECT_EQ(refusal(curve.substr(0, 40)), "ends inside its header");
@@ -111,7 +107,7 @@ TEST_F(BudgetTables, never_crash_on_damaged_files) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   for (const std::string name : {"curve.npy", "plain_f8.npy", "retrieval_heads.json", "full_attention_heads.tsv"}) {
-    const std::string good = bytes_of(data(name));
+    const std::string good = file_bytes(data(name));
     for (int round = 0; round < 80; ++round) {
       std::string bad = good;
       for (unsigned flips = 1 + random() % 4; flips > 0; --flips) {

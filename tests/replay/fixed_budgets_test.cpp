@@ -21,8 +21,8 @@ SyntheticTrace trace_with_prompt(std::uint32_t n_prompt) {
   return make_synthetic(options);
 }
 
-LayerResidency simulate(const std::string& strategy, std::uint32_t budget, const SyntheticTrace& trace,
-                        std::uint32_t layer) {
+LayerResidency simulate_fixed(const std::string& strategy, std::uint32_t budget, const SyntheticTrace& trace,
+                              std::uint32_t layer) {
   const Sequence sequence = sequence_of(trace);
   SweepRequest request;
   request.strategies = {alloc::Strategy::parse(strategy)};
@@ -44,7 +44,7 @@ TEST(DuoAttentionReplay, full_heads_keep_everything_and_streaming_heads_sinks_an
       "duoattention:" + table("full_attention_heads.tsv") + "/streaming:sinks=2,buffer=10,window=4";
   // Gates rise with layer and head: the last four of eight heads are full.
   for (const std::uint32_t layer : {0U, 1U, 2U, 3U}) {
-    const LayerResidency found = simulate(strategy, 16, trace, layer);
+    const LayerResidency found = simulate_fixed(strategy, 16, trace, layer);
     const auto never = std::count(found.evicted_at.begin(), found.evicted_at.end(), kNever);
     if (layer >= 2) {
       EXPECT_EQ(never, 2 * 150) << "layer " << layer;
@@ -67,7 +67,7 @@ TEST(HeadKvReplay, every_head_holds_its_own_budget_after_a_cut) {
   std::int64_t held = 0;
   std::int32_t before = 0;
   for (std::uint32_t layer = 0; layer < 4; ++layer) {
-    const LayerResidency found = simulate(strategy, 32, trace, layer);
+    const LayerResidency found = simulate_fixed(strategy, 32, trace, layer);
     for (std::size_t head = 0; head < 2; ++head) {
       const auto first = found.evicted_at.begin() + static_cast<std::ptrdiff_t>(head * 150);
       const auto kept = std::count_if(first, first + 140, [](std::int32_t step) { return step > 0; });
@@ -108,7 +108,7 @@ std::vector<std::uint32_t> kept_by_definition(const SyntheticTrace& trace, std::
 
 TEST(SnapKvPrefillReplay, cuts_the_prompt_once_as_defined_and_nothing_after_it) {
   const SyntheticTrace trace = trace_with_prompt(90);
-  const LayerResidency found = simulate("uniform/snapkv-prefill:granularity=kv_head,window=6,kernel=3", 24, trace, 0);
+  const LayerResidency found = simulate_fixed("uniform/snapkv-prefill:granularity=kv_head,window=6,kernel=3", 24, trace, 0);
   for (std::uint32_t head = 0; head < 2; ++head) {
     std::vector<std::uint32_t> kept;
     for (std::uint32_t position = 0; position < 150; ++position) {
@@ -125,7 +125,7 @@ TEST(SnapKvPrefillReplay, cuts_the_prompt_once_as_defined_and_nothing_after_it) 
 }
 
 TEST(SnapKvPrefillReplay, keeps_a_prompt_that_fits) {
-  const LayerResidency found = simulate("uniform/snapkv-prefill:window=6", 64, trace_with_prompt(40), 0);
+  const LayerResidency found = simulate_fixed("uniform/snapkv-prefill:window=6", 64, trace_with_prompt(40), 0);
   EXPECT_EQ(std::count(found.evicted_at.begin(), found.evicted_at.end(), kNever),
             static_cast<std::ptrdiff_t>(found.evicted_at.size()));
 }
@@ -133,7 +133,7 @@ TEST(SnapKvPrefillReplay, keeps_a_prompt_that_fits) {
 TEST(KnormReplay, drops_the_longest_keys_of_the_prompt) {
   const SyntheticTrace trace = trace_with_prompt(90);
   const LayerTensors tensors = layer_tensors(trace, 0);
-  const LayerResidency found = simulate("uniform/knorm:trigger=prompt", 24, trace, 0);
+  const LayerResidency found = simulate_fixed("uniform/knorm:trigger=prompt", 24, trace, 0);
   const std::span<const float> keys = tensors.keys(1);
   double longest_kept = 0, shortest_dropped = 1e9;
   std::size_t dropped = 0;

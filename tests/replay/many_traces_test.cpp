@@ -11,6 +11,7 @@
 #include "replay/calibrate.h"
 #include "replay/commands.h"
 #include "replay/error.h"
+#include "tests/file_bytes.h"
 #include "tests/replay/synthetic_trace.h"
 #include "traces/array_file.h"
 #include "traces/command_line.h"
@@ -21,11 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
-
-std::string contents(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 class ManyTraces : public ::testing::Test {
  protected:
@@ -107,8 +103,8 @@ TEST_F(ManyTraces, three_shards_merged_are_byte_for_byte_one_run) {
   const std::string merged = run(merge_command, joined(shards, outputs("merged")));
   EXPECT_EQ(merged, table);
   for (const char* ending : {".h5", ".csv", ".json", ".st.csv"}) {
-    EXPECT_EQ(contents(file(std::string("merged") + ending)), contents(file(std::string("one") + ending))) << ending;
-    EXPECT_FALSE(contents(file(std::string("one") + ending)).empty());
+    EXPECT_EQ(file_bytes(file(std::string("merged") + ending)), file_bytes(file(std::string("one") + ending))) << ending;
+    EXPECT_FALSE(file_bytes(file(std::string("one") + ending)).empty());
   }
 }
 
@@ -116,7 +112,7 @@ TEST_F(ManyTraces, the_number_of_threads_changes_no_byte) {
   const std::string traces = five();
   replay(joined(joined({traces, "--threads", "1"}, kSweep), {"-o", file("a.h5")}));
   replay(joined(joined({traces, "--threads", "4"}, kSweep), {"-o", file("b.h5")}));
-  EXPECT_EQ(contents(file("a.h5")), contents(file("b.h5")));
+  EXPECT_EQ(file_bytes(file("a.h5")), file_bytes(file("b.h5")));
 }
 
 TEST_F(ManyTraces, merge_names_missing_doubled_and_foreign_shards) {
@@ -150,7 +146,7 @@ TEST_F(ManyTraces, results_of_runs_with_equal_settings_join_in_the_order_given) 
   replay(joined(joined({b}, sweep), {file("rb.h5")}));
   replay(joined(joined({b, a}, sweep), {file("both.h5")}));
   run(merge_command, {file("rb.h5"), file("ra.h5"), "-o", file("merged.h5")});
-  EXPECT_EQ(contents(file("merged.h5")), contents(file("both.h5")));
+  EXPECT_EQ(file_bytes(file("merged.h5")), file_bytes(file("both.h5")));
 }
 
 TEST_F(ManyTraces, folders_and_lists_name_the_same_traces) {
@@ -211,7 +207,7 @@ TEST_F(ManyTraces, several_models_need_a_profile_for_each) {
 TEST_F(ManyTraces, a_profile_that_does_not_fit_is_warned_of_with_numbers) {
   const std::string a = trace("a.h5", 1);
   run(calibrate_command, {a, "-o", file("p.json")});
-  auto profile = nlohmann::json::parse(contents(file("p.json")));
+  auto profile = nlohmann::json::parse(file_bytes(file("p.json")));
   profile["demand"] = {1.0, 50.0};
   std::ofstream(folder_ / "p.json") << profile.dump();
   const std::string out =

@@ -41,7 +41,7 @@ TEST(SimulateQuest, reads_the_pages_of_a_literal_selection) {
   const Sequence sequence = sequence_of(trace);
   for (const bool kernel : {false, true}) {
     const LayerResidency found =
-        simulate(std::string("uniform/quest:page=4,dense=2") + (kernel ? ",form=kernel" : ""), 18, trace, 2);
+        simulate_steps(std::string("uniform/quest:page=4,dense=2") + (kernel ? ",form=kernel" : ""), 18, trace, 2);
     ASSERT_EQ(found.n_caches, sequence.n_q_heads);
     for (std::uint32_t q = 0; q < found.n_caches; ++q) {
       for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
@@ -58,8 +58,8 @@ TEST(SimulateQuest, reads_the_pages_of_a_literal_selection) {
 TEST(Trap, no_21_quest_frees_nothing_and_its_first_layers_read_everything) {
   const SyntheticTrace trace = random_trace(43);
   const Sequence sequence = sequence_of(trace);
-  const LayerResidency dense = simulate("uniform/quest:page=4", 16, trace, 1);
-  const LayerResidency sparse = simulate("uniform/quest:page=4", 16, trace, 2);
+  const LayerResidency dense = simulate_steps("uniform/quest:page=4", 16, trace, 1);
+  const LayerResidency sparse = simulate_steps("uniform/quest:page=4", 16, trace, 2);
   EXPECT_EQ(sparse.held_counts(sequence, alloc::StrategyKind::selection).back(), kPositions);
   EXPECT_EQ(*std::min_element(sparse.evicted_at.begin(), sparse.evicted_at.end()), kNever);
   EXPECT_EQ(dense.resident_counts(sequence).back(), kGroup * kPositions) << "bytes read, by each query head";
@@ -69,7 +69,7 @@ TEST(Trap, no_21_quest_frees_nothing_and_its_first_layers_read_everything) {
 TEST(SimulateLru, fetches_what_it_wants_back_and_counts_both_directions) {
   const SyntheticTrace trace = random_trace(44);
   const Sequence sequence = sequence_of(trace);
-  const LayerResidency found = simulate("uniform/lru:page=4,wanted=6", 24, trace);
+  const LayerResidency found = simulate_steps("uniform/lru:page=4,wanted=6", 24, trace);
   for (std::uint32_t h = 0; h < kKvHeads; ++h) {
     std::vector<int> touched(kPositions / 4 + 1, 0);
     std::set<std::uint32_t> resident = {0, 1, 2, 3, 4}, written;
@@ -113,8 +113,8 @@ TEST(SimulateLru, fetches_what_it_wants_back_and_counts_both_directions) {
 TEST(Trap, no_26_a_destroyed_page_stays_gone_where_an_offloaded_one_comes_back) {
   const SyntheticTrace trace = random_trace(45);
   const Sequence sequence = sequence_of(trace);
-  const LayerResidency offload = simulate("uniform/lru:page=4,wanted=6", 16, trace);
-  const LayerResidency gone = simulate("uniform/lru:page=4,wanted=6,form=destroy", 16, trace);
+  const LayerResidency offload = simulate_steps("uniform/lru:page=4,wanted=6", 16, trace);
+  const LayerResidency gone = simulate_steps("uniform/lru:page=4,wanted=6,form=destroy", 16, trace);
   EXPECT_EQ(gone.page, 0U);
   EXPECT_TRUE(gone.moved.empty());
   const auto returns = [&](const LayerResidency& residency) {
@@ -179,18 +179,18 @@ TEST(SimulateH2oMask, sees_what_the_published_code_masks_in) {
   for (const std::uint64_t seed : {46U, 47U}) {
     SCOPED_TRACE(seed);
     const SyntheticTrace trace = random_trace(seed);
-    expect_masks(simulate("uniform/h2o:form=mask", 16, trace), trace, 8, 8);
-    expect_masks(simulate("uniform/h2o:form=mask,heavy=0.75", 50, trace), trace, 37, 13);
+    expect_masks(simulate_steps("uniform/h2o:form=mask", 16, trace), trace, 8, 8);
+    expect_masks(simulate_steps("uniform/h2o:form=mask,heavy=0.75", 50, trace), trace, 37, 13);
     // The code's own sizes: tenths of the prompt, whatever the budget.
-    expect_masks(simulate("uniform/h2o:form=mask,sizes=prompt", 64, trace), trace, 2, 2);
-    expect_masks(simulate("uniform/h2o:form=mask,sizes=prompt,heavy=0.4,newest=0.2", 64, trace), trace, 8, 4);
+    expect_masks(simulate_steps("uniform/h2o:form=mask,sizes=prompt", 64, trace), trace, 2, 2);
+    expect_masks(simulate_steps("uniform/h2o:form=mask,sizes=prompt,heavy=0.4,newest=0.2", 64, trace), trace, 8, 4);
   }
 }
 
 TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
   const SyntheticTrace trace = random_trace(48);
   const Sequence sequence = sequence_of(trace);
-  const LayerResidency found = simulate("uniform/h2o:form=mask,heavy=0.9", 40, trace);  // 36 heavy, 4 newest
+  const LayerResidency found = simulate_steps("uniform/h2o:form=mask,heavy=0.9", 40, trace);  // 36 heavy, 4 newest
   EXPECT_EQ(found.held_counts(sequence, alloc::StrategyKind::selection).back(), kPositions);
   int returns = 0;
   for (std::uint32_t step = 41 - kPrompt; step + 1 < sequence.n_steps(); ++step) {
@@ -205,22 +205,22 @@ TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
 TEST(SimulateH2oMask, keeps_protected_positions_inside_its_sizes) {
   const SyntheticTrace trace = random_trace(49);
   const Sequence sequence = sequence_of(trace);
-  const LayerResidency found = simulate("uniform/h2o:form=mask,protect=sinks:3+recent:8", 12, trace);
+  const LayerResidency found = simulate_steps("uniform/h2o:form=mask,protect=sinks:3+recent:8", 12, trace);
   for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
     const std::vector<bool> visible = visible_at(found, sequence, 1, step);
     for (std::uint32_t i = 0; i < 3; ++i) EXPECT_TRUE(visible[i]) << step;
     for (std::uint32_t i = 0; i < 8; ++i) EXPECT_TRUE(visible[visible.size() - 1 - i]) << step;
     EXPECT_LE(std::count(visible.begin(), visible.end(), true), 12);
   }
-  EXPECT_THROW(simulate("uniform/h2o:form=mask,prompt=protect", 12, trace), alloc::BadBudget);
+  EXPECT_THROW(simulate_steps("uniform/h2o:form=mask,prompt=protect", 12, trace), alloc::BadBudget);
 }
 
 TEST(PagePolicies, refuse_protection_that_does_not_fit_into_their_pages) {
   const SyntheticTrace trace = random_trace(50);
-  EXPECT_NO_THROW(simulate("uniform/lru:page=4,protect=sinks:4+recent:4", 12, trace));
-  EXPECT_THROW(simulate("uniform/lru:page=4,protect=sinks:5+recent:4", 12, trace), alloc::BadBudget);
-  EXPECT_NO_THROW(simulate("uniform/quest:page=4,dense=0,protect=sinks:4+recent:4", 12, trace));
-  EXPECT_THROW(simulate("uniform/quest:page=4,dense=0,protect=sinks:4+recent:6", 12, trace), alloc::BadBudget);
+  EXPECT_NO_THROW(simulate_steps("uniform/lru:page=4,protect=sinks:4+recent:4", 12, trace));
+  EXPECT_THROW(simulate_steps("uniform/lru:page=4,protect=sinks:5+recent:4", 12, trace), alloc::BadBudget);
+  EXPECT_NO_THROW(simulate_steps("uniform/quest:page=4,dense=0,protect=sinks:4+recent:4", 12, trace));
+  EXPECT_THROW(simulate_steps("uniform/quest:page=4,dense=0,protect=sinks:4+recent:6", 12, trace), alloc::BadBudget);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ class Watched final : public alloc::Scorer {
   }
 };
 
-SyntheticTrace trace_with_prompt(std::uint32_t n_prompt) {
+SyntheticTrace trace_to_refresh(std::uint32_t n_prompt) {
   SyntheticOptions options;
   options.shape = {.n_layers = 1, .n_q_heads = 6, .n_kv_heads = 2, .head_dim = 8};
   options.n_prompt = n_prompt;
@@ -63,7 +63,7 @@ std::set<std::int32_t> first_steps(alloc::Trigger trigger, alloc::PromptRule pro
   scorer->when.prompt = prompt;
   scorer->when.trigger = trigger;
   scorer->when.cut = cut;
-  const LayerResidency found = simulate(trace_with_prompt(n_prompt), scorer);
+  const LayerResidency found = simulate(trace_to_refresh(n_prompt), scorer);
   std::set<std::int32_t> steps(found.evicted_at.begin(), found.evicted_at.end());
   steps.erase(kNever);
   while (steps.size() > 3) steps.erase(std::prev(steps.end()));
@@ -89,7 +89,7 @@ TEST(Trap, no_8_triggers_count_positions_or_decoded_tokens_as_their_codes_do) {
 }
 
 TEST(Trap, no_20_the_decoding_press_first_cuts_after_512_decoded_tokens_and_a_prefill_press_never_after_the_prompt) {
-  Sequence sequence = sequence_of(trace_with_prompt(20));
+  Sequence sequence = sequence_of(trace_to_refresh(20));
   sequence.n_positions = 2000;
   const auto positions = [&](const std::string& scorer) {
     return refresh_positions(alloc::make_scorer(alloc::Strategy::parse("uniform/" + scorer).scorer)->rule(), sequence);
@@ -103,7 +103,7 @@ TEST(Trap, no_20_the_decoding_press_first_cuts_after_512_decoded_tokens_and_a_pr
 
 std::vector<std::uint32_t> newline_positions(const std::string& parameters, std::shared_ptr<const TokenMarks> marks,
                                              std::uint32_t n_prompt) {
-  Sequence sequence = sequence_of(trace_with_prompt(n_prompt));
+  Sequence sequence = sequence_of(trace_to_refresh(n_prompt));
   sequence.marks = std::move(marks);
   const auto scorer = alloc::make_scorer(alloc::Strategy::parse("uniform/rkv:trigger=newline" + parameters).scorer);
   return refresh_positions(scorer->rule(), sequence);
@@ -137,7 +137,7 @@ TEST(RkvForms, are_defaults_for_parameters_that_controls_can_take_over) {
   SweepRequest request;
   request.strategies = {alloc::Strategy::parse("uniform/rkv:form=hf")};
   request.budgets = {32};
-  const Sweep sweep = build_sweep(request, sequence_of(trace_with_prompt(20)), {});
+  const Sweep sweep = build_sweep(request, sequence_of(trace_to_refresh(20)), {});
   int n_controls = 0;
   for (const Simulation& simulation : sweep.simulations) {
     if (simulation.is_full()) continue;
@@ -155,7 +155,7 @@ TEST(Trap, no_8_a_cut_before_the_attention_shows_in_its_own_step) {
 }
 
 TEST(ResidentsOfAScorer, are_the_recorded_vectors_up_to_the_step_and_no_further) {
-  const SyntheticTrace trace = trace_with_prompt(20);
+  const SyntheticTrace trace = trace_to_refresh(20);
   const auto scorer = std::make_shared<Watched>();
   scorer->when.window = 2;
   scorer->when.buffer = 8;
@@ -184,7 +184,7 @@ TEST(ResidentsOfAScorer, are_the_recorded_vectors_up_to_the_step_and_no_further)
 }
 
 TEST(Trap, no_2_window_rows_have_full_scope_over_what_stands_at_or_before_the_query) {
-  const SyntheticTrace trace = trace_with_prompt(20);
+  const SyntheticTrace trace = trace_to_refresh(20);
   for (const bool per_q_head : {false, true}) {
     const auto scorer = std::make_shared<Watched>();
     scorer->when.window = 4;

@@ -14,6 +14,7 @@
 #include "replay/error.h"
 #include "replay/profile.h"
 #include "replay/sequence.h"
+#include "tests/file_bytes.h"
 #include "tests/replay/synthetic_trace.h"
 #include "traces/array_file.h"
 #include "traces/command_line.h"
@@ -23,11 +24,6 @@ namespace kvwave::replay {
 namespace {
 
 using Words = std::vector<std::string>;
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 struct Outcome {
   int code = 0;
@@ -104,7 +100,7 @@ TEST_F(ReplayCommand, prints_a_table_of_at_most_100_columns_that_says_open_loop)
 
 TEST_F(ReplayCommand, csv_has_the_promised_header_and_one_row_per_kv_head) {
   run({trace("a.h5"), "-b", "32", "-s", "uniform/rkv:lambda=0.2,window=4", "--no-controls", "--csv", file("a.csv")});
-  std::istringstream lines(contents(file("a.csv")));
+  std::istringstream lines(file_bytes(file("a.csv")));
   std::string header, row;
   std::getline(lines, header);
   EXPECT_TRUE(
@@ -124,10 +120,10 @@ TEST_F(ReplayCommand, outputs_are_equal_byte_for_byte_for_any_number_of_threads)
          "--json", file(threads + ".json")});
   }
   for (const std::string ending : {".h5", ".csv", ".json"}) {
-    const std::string one = contents(file("1" + ending));
+    const std::string one = file_bytes(file("1" + ending));
     EXPECT_GT(one.size(), 1000U);
-    EXPECT_TRUE(one == contents(file("2" + ending))) << ending;
-    EXPECT_TRUE(one == contents(file("3" + ending))) << ending;
+    EXPECT_TRUE(one == file_bytes(file("2" + ending))) << ending;
+    EXPECT_TRUE(one == file_bytes(file("3" + ending))) << ending;
   }
 }
 
@@ -187,7 +183,7 @@ TEST_F(ReplayCommand, ledger_shows_asked_and_realised_memory_in_pages) {
   expect_contains(outcome.out, "@ N: runs with budget N");
   std::istringstream lines(outcome.out);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
-  std::istringstream ledger(contents(file("l.csv")));
+  std::istringstream ledger(file_bytes(file("l.csv")));
   std::string header, first;
   std::getline(ledger, header);
   std::getline(ledger, first);
@@ -206,7 +202,7 @@ TEST_F(ReplayCommand, protection_is_explained_when_asked_for) {
 TEST_F(ReplayCommand, manifest_is_json_with_inputs_settings_and_flags) {
   run({trace("a.h5"), trace("b.h5", 2), "-b", "32", "-s", "uniform/rkv", "-s", "pyramid/rkv:buffer=16", "--json",
        file("m.json")});
-  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  const auto json = nlohmann::json::parse(file_bytes(file("m.json")));
   EXPECT_EQ(json["kvwave_replay"], 1);
   EXPECT_EQ(json["traces"].size(), 2U);
   EXPECT_EQ(json["traces"][0]["content_sha256"].get<std::string>().size(), 64U);
@@ -290,13 +286,13 @@ TEST_F(ReplayCommand, reports_what_moved_budget_could_not_be_filled) {
       "-s",           "uniform/rkv", "--ledger", "-o",           file("r.h5"),
       "--ledger-csv", file("l.csv"), "--json",   file("m.json"), "--no-controls"};
   const Outcome outcome = run(words);
-  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  const auto json = nlohmann::json::parse(file_bytes(file("m.json")));
   const auto& figures = json["configurations"][0]["figures"];
   const double unused = figures["granted_unused"];
   EXPECT_GE(unused, 0);
   EXPECT_EQ(outcome.out.find("could not be filled when granted") != std::string::npos, unused >= 0.001);
   EXPECT_TRUE(json["configurations"][1]["figures"]["granted_unused"].is_null());
-  std::istringstream ledger(contents(file("l.csv")));
+  std::istringstream ledger(file_bytes(file("l.csv")));
   std::string header, first;
   std::getline(ledger, header);
   std::getline(ledger, first);
@@ -371,7 +367,7 @@ TEST_F(ReplayCommand, refuses_traces_of_different_models) {
 TEST_F(ReplayCommand, refuses_existing_outputs_before_it_starts_to_work) {
   std::ofstream(file("r.csv")) << "mine";
   expect_contains(refusal<traces::OutputExists>({file("no_such_trace.h5"), "--csv", file("r.csv")}), "r.csv");
-  EXPECT_EQ(contents(file("r.csv")), "mine");
+  EXPECT_EQ(file_bytes(file("r.csv")), "mine");
   EXPECT_EQ(run({trace("a.h5"), "-b", "32", "--csv", file("r.csv"), "-f"}).code, traces::kComplete);
   expect_contains(refusal<traces::UsageError>({file("a.h5"), "--csv", file("x"), "--json", file("x")}), "same name");
 }

@@ -16,6 +16,7 @@
 #include "replay/equivalence.h"
 #include "replay/frontier.h"
 #include "replay/holm.h"
+#include "replay/not_a_number.h"
 #include "replay/paired_difference.h"
 #include "replay/random_stream.h"
 
@@ -23,7 +24,6 @@ namespace kvwave::replay {
 namespace {
 
 using Values = std::vector<double>;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 const nlohmann::json& reference() {
   static const nlohmann::json loaded = [] {

@@ -50,9 +50,9 @@ LiteralPolicy literal_h2o(const std::vector<std::uint32_t>& heads, std::uint32_t
 TEST(SimulateH2o, agrees_with_a_literal_simulation) {
   for (const std::uint64_t seed : {31U, 32U}) {
     const SyntheticTrace trace = random_trace(seed);
-    const LayerResidency found = simulate("uniform/h2o", 16, trace, 1);
-    const LayerResidency light = simulate("uniform/h2o:heavy=0.3", 17, trace, 1);
-    const LayerResidency query = simulate("uniform/h2o:heads=query", 16, trace, 1);
+    const LayerResidency found = simulate_steps("uniform/h2o", 16, trace, 1);
+    const LayerResidency light = simulate_steps("uniform/h2o:heavy=0.3", 17, trace, 1);
+    const LayerResidency query = simulate_steps("uniform/h2o:heads=query", 16, trace, 1);
     ASSERT_EQ(query.n_caches, kKvHeads * kGroup);
     for (std::uint32_t h = 0; h < kKvHeads; ++h) {
       SCOPED_TRACE(::testing::Message() << "seed " << seed << " head " << h);
@@ -79,10 +79,10 @@ TEST(SimulateH2o, in_its_prefill_form_cuts_once_and_lets_the_tail_grow) {
     return run_literal(trace, 0, policy);
   };
   // As in its code, each query head has its own cache unless told otherwise.
-  const LayerResidency query = simulate("uniform/h2o:form=prefill,window=3", 12, trace);
+  const LayerResidency query = simulate_steps("uniform/h2o:form=prefill,window=3", 12, trace);
   ASSERT_EQ(query.n_caches, kKvHeads * kGroup);
   for (std::uint32_t q = 0; q < query.n_caches; ++q) EXPECT_EQ(cache_of(query, q), literal({q})) << "q_head " << q;
-  const LayerResidency found = simulate("uniform/h2o:form=prefill,window=3,heads=kv", 12, trace);
+  const LayerResidency found = simulate_steps("uniform/h2o:form=prefill,window=3,heads=kv", 12, trace);
   for (std::uint32_t h = 0; h < kKvHeads; ++h) EXPECT_EQ(cache_of(found, h), literal(heads_of(h))) << "kv_head " << h;
   EXPECT_EQ(found.resident_counts(sequence_of(trace)).back(), 12U + (kPositions - kPrompt));
 }
@@ -103,7 +103,7 @@ LiteralPolicy literal_tova(std::uint32_t budget) {
 TEST(SimulateTova, agrees_with_a_literal_simulation_and_shares_one_set_over_all_heads) {
   for (const std::uint64_t seed : {34U, 35U}) {
     const SyntheticTrace trace = random_trace(seed);
-    const LayerResidency found = simulate("uniform/tova", 14, trace);
+    const LayerResidency found = simulate_steps("uniform/tova", 14, trace);
     const std::vector<std::int32_t> expected = run_literal(trace, 0, literal_tova(14));
     EXPECT_EQ(cache_of(found, 0), expected) << "seed " << seed;
     EXPECT_EQ(cache_of(found, 1), expected) << "trap 18: TOVA is not per head";
@@ -112,13 +112,13 @@ TEST(SimulateTova, agrees_with_a_literal_simulation_and_shares_one_set_over_all_
 
 TEST(Trap, no_18_tova_protects_neither_sinks_nor_the_newest_token) {
   const SyntheticTrace trace = random_trace(36);
-  const std::vector<std::int32_t> plain = cache_of(simulate("uniform/tova", 8, trace), 0);
+  const std::vector<std::int32_t> plain = cache_of(simulate_steps("uniform/tova", 8, trace), 0);
   bool newest_went = false;
   for (std::uint32_t i = kPrompt; i < kPositions; ++i) {
     newest_went |= plain[i] == static_cast<std::int32_t>(i - kPrompt) + 1;
   }
   EXPECT_TRUE(newest_went);
-  const std::vector<std::int32_t> kept = cache_of(simulate("uniform/tova:protect=recent:1", 8, trace), 0);
+  const std::vector<std::int32_t> kept = cache_of(simulate_steps("uniform/tova:protect=recent:1", 8, trace), 0);
   for (std::uint32_t i = kPrompt; i < kPositions; ++i) {
     EXPECT_NE(kept[i], static_cast<std::int32_t>(i - kPrompt) + 1) << "the variant of kvpress keeps the newest";
   }
@@ -127,8 +127,8 @@ TEST(Trap, no_18_tova_protects_neither_sinks_nor_the_newest_token) {
 TEST(SimulateScissorhands, agrees_with_literal_counts_and_sums) {
   for (const std::uint64_t seed : {37U, 38U}) {
     const SyntheticTrace trace = random_trace(seed);
-    const LayerResidency counts = simulate("uniform/scissorhands:history=15,window=4", 16, trace);
-    const LayerResidency sums = simulate("uniform/scissorhands:form=sum,decay=0.9,window=4,buffer=6", 16, trace);
+    const LayerResidency counts = simulate_steps("uniform/scissorhands:history=15,window=4", 16, trace);
+    const LayerResidency sums = simulate_steps("uniform/scissorhands:form=sum,decay=0.9,window=4,buffer=6", 16, trace);
     for (std::uint32_t h = 0; h < kKvHeads; ++h) {
       SCOPED_TRACE(::testing::Message() << "seed " << seed << " head " << h);
       auto rows = std::make_shared<std::vector<std::set<std::uint32_t>>>();
@@ -178,7 +178,7 @@ double literal_h2(const std::string& form, double mri) {
 TEST(SimulateLazyEviction, agrees_with_a_literal_simulation_in_every_form_of_h2) {
   const SyntheticTrace trace = random_trace(39);
   for (const std::string form : {"shifted", "inverse-shifted", "lowered", "inverse", "none"}) {
-    const LayerResidency found = simulate("uniform/lazyeviction:alpha=0.05,window=6,h2=" + form, 18, trace, 2);
+    const LayerResidency found = simulate_steps("uniform/lazyeviction:alpha=0.05,window=6,h2=" + form, 18, trace, 2);
     for (std::uint32_t h = 0; h < kKvHeads; ++h) {
       struct Times {
         std::vector<double> touched, interval;
@@ -219,7 +219,7 @@ TEST(SimulateCake, agrees_with_a_literal_simulation) {
   constexpr std::uint32_t kWindow = 5, kKernel = 3;
   for (const std::uint64_t seed : {40U, 41U}) {
     const SyntheticTrace trace = random_trace(seed);
-    const LayerResidency found = simulate("uniform/cake:window=5,kernel=3,gamma=20", 16, trace);
+    const LayerResidency found = simulate_steps("uniform/cake:window=5,kernel=3,gamma=20", 16, trace);
     for (std::uint32_t h = 0; h < kKvHeads; ++h) {
       auto newest = std::make_shared<Sums>();
       newest->decay = 0;
@@ -305,14 +305,14 @@ TEST(Trap, no_4_and_6_rows_hold_residents_only_and_sum_to_one_over_them) {
 TEST(Trap, no_16_caches_of_query_heads_count_once_per_query_head) {
   const SyntheticTrace trace = random_trace(47);
   const Sequence sequence = sequence_of(trace);
-  EXPECT_EQ(simulate("uniform/h2o", 16, trace).resident_counts(sequence).back(), 17U);
-  EXPECT_EQ(simulate("uniform/h2o:heads=query", 16, trace).resident_counts(sequence).back(), kGroup * 17U);
+  EXPECT_EQ(simulate_steps("uniform/h2o", 16, trace).resident_counts(sequence).back(), 17U);
+  EXPECT_EQ(simulate_steps("uniform/h2o:heads=query", 16, trace).resident_counts(sequence).back(), kGroup * 17U);
 }
 
 TEST(Trap, no_17_h2o_adds_the_row_before_it_evicts_and_its_budget_does_not_grow) {
   const SyntheticTrace trace = random_trace(48);
   const Sequence sequence = sequence_of(trace);
-  const std::vector<std::uint32_t> counts = simulate("uniform/h2o", 16, trace).resident_counts(sequence);
+  const std::vector<std::uint32_t> counts = simulate_steps("uniform/h2o", 16, trace).resident_counts(sequence);
   for (std::uint32_t s = 0; s < sequence.n_steps(); ++s) EXPECT_EQ(counts[s], 17U) << "step " << s;
 }
 
@@ -320,41 +320,41 @@ TEST(Trap, no_31_a_cut_in_every_step_peaks_at_the_budget_plus_one) {
   const SyntheticTrace trace = random_trace(49);
   const Sequence sequence = sequence_of(trace);
   for (const std::string scorer : {"h2o", "tova", "scissorhands", "cake:window=4"}) {
-    const std::vector<std::uint32_t> counts = simulate("uniform/" + scorer, 16, trace).resident_counts(sequence);
+    const std::vector<std::uint32_t> counts = simulate_steps("uniform/" + scorer, 16, trace).resident_counts(sequence);
     EXPECT_EQ(*std::max_element(counts.begin(), counts.end()), 17U) << scorer;
   }
   const std::vector<std::uint32_t> lazy =
-      simulate("uniform/lazyeviction:window=6", 16, trace).resident_counts(sequence);
+      simulate_steps("uniform/lazyeviction:window=6", 16, trace).resident_counts(sequence);
   EXPECT_EQ(*std::max_element(lazy.begin(), lazy.end()), 22U);
 }
 
 TEST(Trap, no_9_a_prompt_of_exactly_the_budget_loses_nothing) {
   const SyntheticTrace trace = random_trace(50, 16);
   for (const std::string scorer : {"h2o", "tova", "lazyeviction:window=6"}) {
-    const LayerResidency found = simulate("uniform/" + scorer, 16, trace);
+    const LayerResidency found = simulate_steps("uniform/" + scorer, 16, trace);
     EXPECT_EQ(std::count(found.evicted_at.begin(), found.evicted_at.end(), 0), 0) << scorer;
   }
 }
 
 TEST(Trap, no_30_no_state_passes_from_one_run_to_the_next) {
   const SyntheticTrace trace = random_trace(51), other = random_trace(52);
-  const LayerResidency first = simulate("uniform/h2o", 16, trace);
-  simulate("uniform/h2o", 16, other);
-  EXPECT_EQ(simulate("uniform/h2o", 16, trace).evicted_at, first.evicted_at);
+  const LayerResidency first = simulate_steps("uniform/h2o", 16, trace);
+  simulate_steps("uniform/h2o", 16, other);
+  EXPECT_EQ(simulate_steps("uniform/h2o", 16, trace).evicted_at, first.evicted_at);
 }
 
 TEST(Protection, keeps_what_it_names_whatever_the_score) {
   const SyntheticTrace trace = random_trace(53);
   for (const std::string scorer : {"h2o:", "tova:", "lazyeviction:window=6,", "rkv:window=4,buffer=8,",
                                    "random:window=4,buffer=8,", "lru:page=4,form=destroy,"}) {
-    const LayerResidency found = simulate("uniform/" + scorer + "protect=sinks:3,recent:7", 20, trace);
+    const LayerResidency found = simulate_steps("uniform/" + scorer + "protect=sinks:3,recent:7", 20, trace);
     for (std::uint32_t i = 0; i < kPositions; ++i) {
       const std::int32_t until = i < 3 ? kNever : static_cast<std::int32_t>(i + 7) - static_cast<std::int32_t>(kPrompt);
       EXPECT_GE(found.evicted_at[i], std::min(until, kNever)) << scorer << " position " << i;
     }
   }
-  EXPECT_THROW(simulate("uniform/h2o:protect=sinks:9,recent:9", 16, trace), alloc::BadBudget);
-  EXPECT_THROW(simulate("uniform/h2o:protect=prompt", 16, trace), alloc::BadBudget);
+  EXPECT_THROW(simulate_steps("uniform/h2o:protect=sinks:9,recent:9", 16, trace), alloc::BadBudget);
+  EXPECT_THROW(simulate_steps("uniform/h2o:protect=prompt", 16, trace), alloc::BadBudget);
 }
 
 TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_threads) {
@@ -375,7 +375,7 @@ TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_th
     const std::vector<LayerResidency> all =
         simulate_all(sweep.simulations, sequence, 2, {.tensors = &tensors}, 7, {}, pool, scratch);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      const LayerResidency alone = simulate(texts[i], 16, trace, 2);
+      const LayerResidency alone = simulate_steps(texts[i], 16, trace, 2);
       EXPECT_EQ(all[i].evicted_at, alone.evicted_at) << texts[i];
       EXPECT_EQ(all[i].visible, alone.visible) << texts[i];
       EXPECT_EQ(all[i].moved, alone.moved) << texts[i];
@@ -386,10 +386,10 @@ TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_th
 
 TEST(SimulateAll, does_not_depend_on_the_instruction_set) {
   const SyntheticTrace trace = random_trace(55);
-  const LayerResidency best = simulate("uniform/h2o", 16, trace);
+  const LayerResidency best = simulate_steps("uniform/h2o", 16, trace);
   const kernels::SimdPath before = kernels::simd_path();
   kernels::set_simd_path(kernels::SimdPath::baseline);
-  const LayerResidency baseline = simulate("uniform/h2o", 16, trace);
+  const LayerResidency baseline = simulate_steps("uniform/h2o", 16, trace);
   kernels::set_simd_path(before);
   EXPECT_EQ(best.evicted_at, baseline.evicted_at);
 }

@@ -1,4 +1,5 @@
 // ArrayFileWriter and ArrayFileReader: what goes in comes out, whole or not at all, the same bytes each time.
+#include "tests/file_bytes.h"
 #include "traces/array_file.h"
 
 #include <chrono>
@@ -36,11 +37,6 @@ void write_example(const fs::path& path, bool overwrite = false) {
   writer.attribute("/trace_0001", "share", 0.25);
   writer.attribute("/", "rho", std::vector<double>{0.5, 0.93});
   writer.commit();
-}
-
-std::string file_bytes(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 TEST(ArrayFile, copies_a_group_with_all_types_and_attributes) {
@@ -91,11 +87,7 @@ TEST(ArrayFile, gives_the_same_bytes_twice) {
   write_example(folder / "a.h5");
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   write_example(folder / "b.h5");
-  const auto bytes = [](const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  EXPECT_TRUE(bytes(folder / "a.h5") == bytes(folder / "b.h5"));
+  EXPECT_TRUE(file_bytes(folder / "a.h5") == file_bytes(folder / "b.h5"));
 }
 
 TEST(ArrayFile, appears_only_when_committed) {

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/file_bytes.h"
 #include "tests/traces/hdf5_edit.h"
 #include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
@@ -252,18 +253,13 @@ void read_damaged(const fs::path& path, const MadeUp& options) {
   }
 }
 
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 TEST_F(TraceReaderRejection, survives_truncation_at_any_byte) {
-  const std::string bytes = bytes_of(path_);
+  const std::string bytes = file_bytes(path_);
   for (std::size_t i = 0; i < 200; ++i) {
     const std::size_t size = i < 60 ? i : bytes.size() * i / 200;
     write_bytes(path_, bytes.substr(0, size));
@@ -272,7 +268,7 @@ TEST_F(TraceReaderRejection, survives_truncation_at_any_byte) {
 }
 
 TEST_F(TraceReaderRejection, rejects_headers_that_promise_far_more_than_the_file_has) {
-  std::string bytes = bytes_of(path_);
+  std::string bytes = file_bytes(path_);
   bytes[11] = 5;      // the mark of a writer that is running or was killed
   bytes[28 + 5] = 1;  // the promised length, 2^40 more
   write_bytes(path_, bytes);
@@ -280,7 +276,7 @@ TEST_F(TraceReaderRejection, rejects_headers_that_promise_far_more_than_the_file
 }
 
 TEST_F(TraceReaderRejection, rejects_older_layouts_of_hdf5) {
-  std::string bytes = bytes_of(path_);
+  std::string bytes = file_bytes(path_);
   bytes[8] = 0;
   write_bytes(path_, bytes);
   expect_rejected<NotATrace>("HDF5 superblock version 0, expected 3");
@@ -290,7 +286,7 @@ TEST_F(TraceReaderRejection, survives_flipped_bits) {
   const std::uint64_t seed = std::random_device{}();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
-  const std::string bytes = bytes_of(path_);
+  const std::string bytes = file_bytes(path_);
   for (int i = 0; i < 300; ++i) {
     std::string damaged = bytes;
     for (int flips = 0; flips < 1 + i % 4; ++flips) {

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/file_bytes.h"
 #include "tests/temporary_folder.h"
 #include "tests/traces/trace_builder.h"
 #include "traces/error.h"
@@ -17,11 +18,6 @@ namespace {
 
 Levels levels_of(unsigned bits) {
   return {(bits & 1U) != 0, (bits & 2U) != 0, (bits & 4U) != 0, (bits & 8U) != 0};
-}
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 TEST(TraceRoundTrip, keeps_every_value_for_every_combination_of_levels) {
@@ -117,7 +113,7 @@ TEST(TraceRoundTrip, gives_the_same_bytes_twice_when_flushes_do_not_depend_on_ti
   write_trace(folder / "a.h5", options, writer);
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // a stored time would differ
   write_trace(folder / "b.h5", options, writer);
-  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
+  EXPECT_TRUE(file_bytes(folder / "a.h5") == file_bytes(folder / "b.h5"));
 }
 
 TEST(TraceRoundTrip, content_hash_ignores_layout_and_sees_content) {
@@ -132,7 +128,7 @@ TEST(TraceRoundTrip, content_hash_ignores_layout_and_sees_content) {
   options.seed = 2;
   write_trace(folder / "c.h5", options, at_end);
   const std::string hash = TraceReader(folder / "a.h5").content_sha256();
-  EXPECT_FALSE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
+  EXPECT_FALSE(file_bytes(folder / "a.h5") == file_bytes(folder / "b.h5"));
   EXPECT_EQ(TraceReader(folder / "b.h5").content_sha256(), hash);
   EXPECT_NE(TraceReader(folder / "c.h5").content_sha256(), hash);
 }

@@ -11,7 +11,7 @@
 namespace kvwave::viewer {
 namespace {
 
-constexpr std::uint64_t kMostCells = std::uint64_t{1} << 25;  // of a grid kept in memory (128 MiB)
+constexpr std::uint64_t kMostGridCells = std::uint64_t{1} << 25;  // of a grid kept in memory (128 MiB)
 constexpr std::uint32_t kRowsAtOnce = 128;                    // steps read at a time
 
 // One rho of the whole stats level, in blocks, so that memory is bounded by the grid alone.
@@ -19,7 +19,7 @@ HeadGrid read_demand(const FigureInputs& in) {
   const TraceSnapshot& trace = in.snapshot();
   const std::uint32_t heads = trace.info.shape.n_layers * trace.info.shape.n_q_heads, steps = trace.n_steps();
   std::uint32_t pool = 1;
-  while (std::uint64_t{heads} * ((steps + pool - 1) / pool) > kMostCells) pool *= 2;
+  while (std::uint64_t{heads} * ((steps + pool - 1) / pool) > kMostGridCells) pool *= 2;
   const std::uint32_t columns = (steps + pool - 1) / pool;
   std::vector<float> values(std::size_t{heads} * columns, 0.0F);
   std::vector<std::uint32_t> block;
