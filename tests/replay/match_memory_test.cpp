@@ -159,6 +159,7 @@ TEST_F(FairComparison, ledger_lines_add_up_to_their_configuration) {
                                              .sequence = &run->sequence,
                                              .configuration = run->sweep.configurations.data(),
                                              .baseline = "uniform/rkv",
+                                             .unequal_to = "",
                                              .summary = all.data()});
   const std::string header = ledger_csv_header();
   EXPECT_TRUE(text.starts_with("\"a,b.h5\",reasonalloc/rkv:buffer=16,40,,,40,destructive,kv_head,1,"));

@@ -73,7 +73,7 @@ def counted(path):
 
 def flags(path):
     """{(budget, strategy): whether its memory differs from the baseline's}"""
-    return {(c["budget"], c["strategy"]): any(f.startswith("unequal") for f in c["flags"])
+    return {(c["budget"], c["strategy"]): BASELINE in c["unequal_to"]
             for c in json.loads(path.read_text())["configurations"]}
 
 
