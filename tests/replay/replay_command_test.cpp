@@ -402,9 +402,14 @@ TEST_F(ReplayCommand, refuses_unknown_words_and_suggests_known_ones) {
 }
 
 TEST_F(ReplayCommand, refuses_traces_of_different_models) {
-  const std::string message = refusal<UnequalTraces>({trace("a.h5"), trace("b.h5", 2, {}, "another"), "-b", "32"});
+  const std::string a = trace("a.h5"), b = trace("b.h5", 2, {}, "another");
+  const std::string message = refusal<UnequalTraces>({a, b, "-b", "32"});
   expect_contains(message, "a.h5");
   expect_contains(message, "b.h5");
+  expect_contains(message, "none is given for synthetic and another");
+  ASSERT_EQ(calibrate_command(Words{a, "-o", file("p.json")}), traces::kComplete);
+  const std::string half = refusal<UnequalTraces>({a, b, "-b", "32", "--profile", file("p.json")});
+  EXPECT_TRUE(half.ends_with("none is given for another")) << half;
 }
 
 TEST_F(ReplayCommand, refuses_existing_outputs_before_it_starts_to_work) {
