@@ -11,13 +11,14 @@ namespace {
 constexpr const char* kThinkingSwitch = "enable_thinking";
 
 template <typename Use>
-auto with_model_named(const TokenizerData& data, const Use& use) {
+auto with_file_named(const TokenizerData& data, const Use& use) {
+  const std::string& file = data.template_source.empty() ? data.source : data.template_source;
   try {
     return use();
   } catch (const UnsupportedTemplate& error) {
-    throw UnsupportedTemplate(fmt::format("{}: {}; --raw feeds the text as it is", data.source, error.what()));
+    throw UnsupportedTemplate(fmt::format("{}: {}; --raw feeds the text as it is", file, error.what()));
   } catch (const BadPrompt& error) {
-    throw BadPrompt(fmt::format("{}: {}", data.source, error.what()));
+    throw BadPrompt(fmt::format("{}: {}", file, error.what()));
   }
 }
 
@@ -33,7 +34,7 @@ std::string piece(const TokenizerData& data, std::int32_t id) {
 }  // namespace
 
 void check_chat_template(const TokenizerData& data) {
-  with_model_named(data, [&] { parse_template(data); });
+  with_file_named(data, [&] { parse_template(data); });
 }
 
 bool has_thinking_switch(const TokenizerData& data) {
@@ -42,7 +43,7 @@ bool has_thinking_switch(const TokenizerData& data) {
 
 std::string render_chat(const TokenizerData& data, std::span<const ChatMessage> messages,
                         std::optional<bool> thinking) {
-  return with_model_named(data, [&] {
+  return with_file_named(data, [&] {
     const jinja::Node program = parse_template(data);
     if (thinking && !has_thinking_switch(data)) {
       throw BadPrompt("the model's chat template has no switch for thinking (enable_thinking)");

@@ -16,6 +16,9 @@ struct ChatMessage {
   std::string content;
 };
 
+// Errors begin with the file that holds the template: a GGUF file, tokenizer_config.json or chat_template.jinja; with
+// the model's folder where neither has one.
+
 /// Throws UnsupportedTemplate when the model has no chat template or it cannot be parsed; says which construct and that
 /// --raw feeds the text as it is.
 void check_chat_template(const TokenizerData& data);

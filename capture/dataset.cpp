@@ -1,5 +1,6 @@
 #include "capture/dataset.h"
 
+#include <algorithm>
 #include <istream>
 #include <map>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include "capture/printable.h"
 #include "capture/prompt_text.h"
 #include "traces/command_line.h"
+#include "traces/sha256.h"
 
 namespace kvwave::capture {
 namespace {
@@ -98,14 +100,23 @@ class LineReader {
 }  // namespace
 
 std::string safe_file_name(std::string_view text) {
-  constexpr std::size_t kLongest = 150;
+  constexpr std::size_t kLongest = 150, kHashDigits = 8;
   std::string name;
-  for (const char c : text.substr(0, kLongest)) {
+  bool loses = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    loses |= byte >= 0x80;
+    if (byte >= 0x80 && byte < 0xC0) continue;  // further bytes of a character
     const bool plain =
         (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     name += plain || (c == '.' && !name.empty()) ? c : '_';
   }
-  return name.empty() ? "_" : name;
+  if (name.empty()) name.push_back('_');
+  if (loses || name.size() > kLongest) {
+    name.resize(std::min(name.size(), kLongest - 1 - kHashDigits));
+    name.append(1, '-').append(traces::Sha256().update(text).hex(), 0, kHashDigits);
+  }
+  return name;
 }
 
 std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, const DatasetSelection& selection) {

@@ -14,7 +14,7 @@ namespace kvwave::capture {
 
 struct DatasetItem {
   std::size_t line = 0;  ///< 1-based
-  std::string id;        ///< safe as a file name without extension: [A-Za-z0-9._-], no leading dot, at most 150 bytes
+  std::string id;        ///< safe_file_name() of its id
   std::vector<ChatMessage> messages;
   std::optional<std::string> continuation;
   std::optional<std::string> answer;  ///< what the output is checked against (answer_check.h)
@@ -37,7 +37,10 @@ struct DatasetSelection {
 /// blank lines are fine.
 std::vector<DatasetItem> read_dataset(const std::filesystem::path& path, const DatasetSelection& selection);
 
-/// Any text as a file name that stays inside its folder: other characters become '_', so does a leading dot.
+/// Any text as a file name, without extension, that stays inside its folder: [A-Za-z0-9._-], no leading dot, at most
+/// 150 bytes. Other characters become '_', so does a leading dot. Where much of the text is lost, in characters beyond
+/// ASCII (each becomes one '_') or past the 150 bytes, "-" and 8 hex digits of its SHA-256 follow, so that names stay
+/// apart.
 std::string safe_file_name(std::string_view text);
 
 }  // namespace kvwave::capture

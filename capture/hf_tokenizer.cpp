@@ -89,11 +89,16 @@ TokenizerData read_hf_tokenizer(const fs::path& folder, const JsonObject& config
   if (!is_there(folder / "tokenizer.json")) return data;
   const fs::path path = folder / "tokenizer.json";
   data = read_tokenizer_json(read_json_file(path), path.string(), vocab_size);
+  data.template_source = folder.string();
   if (const fs::path side = folder / "tokenizer_config.json"; is_there(side)) {
     const Json json = read_json_file(side);
     read_tokenizer_config(JsonObject(json, side.string()), data);
+    if (!data.chat_template.empty()) data.template_source = side.string();
   }
-  if (const fs::path side = folder / "chat_template.jinja"; is_there(side)) data.chat_template = read_text_file(side);
+  if (const fs::path side = folder / "chat_template.jinja"; is_there(side)) {
+    data.chat_template = read_text_file(side);
+    data.template_source = side.string();
+  }
   if (const fs::path side = folder / "generation_config.json"; is_there(side)) {
     const Json json = read_json_file(side);
     add_end_ids(JsonObject(json, side.string()), vocab_size, data.end_ids);

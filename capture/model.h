@@ -64,6 +64,7 @@ struct TokenizerData {
   bool whole_words_first = false;  ///< a word that is itself a piece is taken whole, before any merging
   bool add_space_prefix = false;   ///< llama: a space goes in front of the text
   std::string chat_template;       ///< Jinja text, empty when absent
+  std::string template_source;     ///< the file it is from, or where it was looked for; empty = `source`
 };
 
 /// Whether loading looks through all parameters for NaN and infinity, which reads the files once.

@@ -125,8 +125,13 @@ std::vector<std::uint32_t> comparison_baselines(const Report& report) {
     if (!report.statistics.baseline.empty()) {
       choose(budget, [&](const Configuration& c) { return c.full_text == report.statistics.baseline; });
       if (!of_budget.contains(budget)) {
-        throw UnequalResults(fmt::format("the baseline '{}' is not among the strategies compared at budget {}",
-                                         report.statistics.baseline, budget));
+        std::string compared;
+        for (const Configuration& c : all) {
+          if (c.budget == budget) compared.append(compared.empty() ? "" : ", ").append(c.strategy);
+        }
+        throw UnequalResults(
+            fmt::format("the baseline '{}' is not among the strategies compared at budget {}, which are {}",
+                        report.statistics.baseline, budget, compared));
       }
     }
     choose(budget, [](const Configuration& c) { return !c.control && c.full_text.starts_with("uniform"); });

@@ -215,7 +215,7 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
   const FutureMass future(sequence_, clairvoyant,
                           [this](std::uint32_t first, std::uint32_t end) { return device_.position_mass(first, end); });
   std::optional<LayerTensors> tensors;
-  if (compares_) tensors.emplace(load_layer(trace_, sequence_, layer_));
+  if (compares_) tensors.emplace(trace_, sequence_, layer_);
   std::deque<RunningSimulation> running;
   std::vector<std::size_t> index;  // of each running simulation in the sweep
   std::vector<LayerResidency> residency(sweep.simulations.size());

@@ -20,7 +20,7 @@ void for_each_generated_demand(
   std::vector<std::vector<float>> scratch(pool.size());
   std::vector<std::uint32_t> demand(sequence.n_q_heads);
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
-    const LayerTensors tensors = load_layer(trace, sequence, layer);
+    const LayerTensors tensors(trace, sequence, layer);
     FullRows rows(tensors);
     for (std::uint32_t first = sequence.n_prompt; first < sequence.n_positions; first += FullRows::kBlock) {
       if (traces::InterruptGuard::interrupted()) throw Interrupted();

@@ -11,7 +11,7 @@ LayerStore::LayerStore(const traces::TraceReader& trace, const Sequence& sequenc
 
 std::shared_ptr<const LayerTensors> LayerStore::get(std::uint32_t layer) {
   if (kept_[layer] != nullptr) return kept_[layer];
-  auto tensors = std::make_shared<const LayerTensors>(load_layer(trace_, sequence_, layer));
+  auto tensors = std::make_shared<const LayerTensors>(trace_, sequence_, layer);
   if (keeps_) kept_[layer] = tensors;
   return tensors;
 }

@@ -2,44 +2,76 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "kernels/rkv_redundancy.h"
 #include "kernels/weighted_values.h"
-#include "traces/error.h"
 #include "traces/reader.h"
 
 namespace kvwave::replay {
 
-LayerTensors::LayerTensors(const Sequence& sequence, std::uint32_t layer, std::vector<float> q,
-                           std::span<const float> k, std::span<const float> v)
+namespace {
+
+constexpr std::uint32_t kBlock = 512;  // positions of a layer that are read together
+
+}  // namespace
+
+LayerTensors::LayerTensors(const Sequence& sequence, std::uint32_t layer)
     : sequence_(sequence),
       layer_(layer),
-      value_width_((sequence.head_dim + kernels::kValuePad - 1) / kernels::kValuePad * kernels::kValuePad),
-      q_(std::move(q)) {
-  const std::size_t n = sequence.n_positions, d = sequence.head_dim, heads = sequence.n_kv_heads;
-  k_.resize(heads * n * d);
-  v_.assign(heads * n * value_width_, 0.0F);
-  max_value_norm_.resize(heads * n);
+      value_width_((sequence.head_dim + kernels::kValuePad - 1) / kernels::kValuePad * kernels::kValuePad) {
+  const std::size_t rows = std::size_t{sequence.n_kv_heads} * sequence.n_positions;
+  k_.resize(rows * sequence.head_dim);
+  v_.assign(rows * value_width_, 0.0F);
+  max_value_norm_.resize(rows);
+}
+
+LayerTensors::LayerTensors(const Sequence& sequence, std::uint32_t layer, std::vector<float> q,
+                           std::span<const float> k, std::span<const float> v)
+    : LayerTensors(sequence, layer) {
+  q_ = std::move(q);
+  put(0, k, v);
+  finish();
+}
+
+LayerTensors::LayerTensors(const traces::TraceReader& trace, const Sequence& sequence, std::uint32_t layer)
+    : LayerTensors(sequence, layer) {
+  const std::size_t q_row = std::size_t{sequence.n_q_heads} * sequence.head_dim;
+  const std::size_t row = std::size_t{sequence.n_kv_heads} * sequence.head_dim;
+  q_.resize(sequence.n_positions * q_row);
+  std::vector<float> k, v;
+  for (std::uint32_t first = 0; first < sequence.n_positions; first += kBlock) {
+    const std::uint32_t end = std::min(first + kBlock, sequence.n_positions);
+    trace.q(layer, first, end, std::span(q_).subspan(first * q_row, (end - first) * q_row));
+    k.resize((end - first) * row);
+    v.resize(k.size());
+    trace.k(layer, first, end, k);
+    trace.v(layer, first, end, v);
+    put(first, k, v);
+  }
+  finish();
+}
+
+void LayerTensors::put(std::uint32_t first_position, std::span<const float> k, std::span<const float> v) {
+  const std::size_t d = sequence_.head_dim, heads = sequence_.n_kv_heads, n = k.size() / (heads * d);
   for (std::size_t h = 0; h < heads; ++h) {
-    double largest = 0;
+    const std::size_t first = h * sequence_.n_positions + first_position;
+    float largest = first_position > 0 ? max_value_norm_[first - 1] : 0.0F;
     for (std::size_t p = 0; p < n; ++p) {
-      const std::size_t from = (p * heads + h) * d;
-      std::copy_n(k.begin() + static_cast<std::ptrdiff_t>(from), d,
-                  k_.begin() + static_cast<std::ptrdiff_t>((h * n + p) * d));
-      std::copy_n(v.begin() + static_cast<std::ptrdiff_t>(from), d,
-                  v_.begin() + static_cast<std::ptrdiff_t>((h * n + p) * value_width_));
+      const std::span<const float> key = k.subspan((p * heads + h) * d, d), value = v.subspan((p * heads + h) * d, d);
+      std::copy(key.begin(), key.end(), k_.begin() + static_cast<std::ptrdiff_t>((first + p) * d));
+      std::copy(value.begin(), value.end(), v_.begin() + static_cast<std::ptrdiff_t>((first + p) * value_width_));
       double square = 0;
-      for (std::size_t c = 0; c < d; ++c) square += double{v[from + c]} * v[from + c];
-      largest = std::max(largest, std::sqrt(square));
-      max_value_norm_[h * n + p] = static_cast<float>(largest);
+      for (const float x : value) square += double{x} * x;
+      largest = std::max(largest, static_cast<float>(std::sqrt(square)));
+      max_value_norm_[first + p] = largest;
     }
   }
+}
+
+void LayerTensors::finish() {
   unit_k_.resize(k_.size());
-  kernels::unit_keys(k_, sequence.head_dim, unit_k_);
+  kernels::unit_keys(k_, sequence_.head_dim, unit_k_);
 }
 
 std::span<const float> LayerTensors::queries(std::uint32_t kv_head, std::uint32_t position) const {
@@ -77,24 +109,6 @@ alloc::TensorRows LayerTensors::query_rows(std::uint32_t q_head, std::uint32_t n
 
 float LayerTensors::max_value_norm(std::uint32_t kv_head, std::uint32_t position) const {
   return max_value_norm_[std::size_t{kv_head} * sequence_.n_positions + position];
-}
-
-LayerTensors load_layer(const traces::TraceReader& trace, const Sequence& sequence, std::uint32_t layer) {
-  const std::size_t d = sequence.head_dim, n = sequence.n_positions;
-  std::vector<float> q(n * sequence.n_q_heads * d), k(n * sequence.n_kv_heads * d), v(k.size());
-  trace.q(layer, 0, sequence.n_positions, q);
-  trace.k(layer, 0, sequence.n_positions, k);
-  trace.v(layer, 0, sequence.n_positions, v);
-  const auto check = [&](std::string_view name, const std::vector<float>& values) {
-    if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) {
-      throw traces::CorruptTrace(fmt::format("{}: /qkv/{} of layer {} holds values that are not finite numbers",
-                                             trace.path().string(), name, layer));
-    }
-  };
-  check("q", q);
-  check("k", k);
-  check("v", v);
-  return LayerTensors(sequence, layer, std::move(q), k, v);
 }
 
 }  // namespace kvwave::replay

@@ -19,6 +19,9 @@ class LayerTensors {
   /// q [P, Hq, d] and k, v [P, Hkv, d] as a trace stores them; sizes must fit.
   LayerTensors(const Sequence& sequence, std::uint32_t layer, std::vector<float> q, std::span<const float> k,
                std::span<const float> v);
+  /// Reads one layer (level qkv), keys and values in blocks of positions, so that no second copy of them is in memory.
+  /// Throws CorruptTrace when a value is not finite.
+  LayerTensors(const traces::TraceReader& trace, const Sequence& sequence, std::uint32_t layer);
 
   const Sequence& sequence() const { return sequence_; }
   std::uint32_t layer() const { return layer_; }
@@ -38,14 +41,15 @@ class LayerTensors {
   float max_value_norm(std::uint32_t kv_head, std::uint32_t position) const;
 
  private:
+  LayerTensors(const Sequence& sequence, std::uint32_t layer);  // room for everything but q
+  void put(std::uint32_t first_position, std::span<const float> k, std::span<const float> v);  // in ascending order
+  void finish();
+
   Sequence sequence_;
   std::uint32_t layer_, value_width_;
   std::vector<float> q_;               // [P, Hq, d]
   std::vector<float> k_, unit_k_, v_;  // [Hkv, P, d or width]
   std::vector<float> max_value_norm_;  // [Hkv, P]
 };
-
-/// Reads one layer (level qkv). Throws CorruptTrace when a value is not finite.
-LayerTensors load_layer(const traces::TraceReader& trace, const Sequence& sequence, std::uint32_t layer);
 
 }  // namespace kvwave::replay

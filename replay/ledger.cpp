@@ -65,7 +65,8 @@ void csv_line(const LedgerEntry& entry, const Ledger& ledger, const Figures& fig
   number(figures.bytes_read);
   number(figures.bytes_moved);
   for (const double value : {figures.granted_unused, figures.floors_hit, figures.caps_hit}) number(value);
-  fmt::format_to(to, ",{},{},{}\n", csv_field(entry.baseline), entry.unequal_mean ? 1 : 0, entry.unequal_peak ? 1 : 0);
+  fmt::format_to(to, ",{},{},{},{}\n", csv_field(entry.baseline), entry.unequal_mean ? 1 : 0,
+                 entry.unequal_peak ? 1 : 0, csv_field(entry.unequal_to));
 }
 
 std::string number(double value) {
@@ -96,7 +97,7 @@ std::string ledger_csv_header() {
          "realised_peak,paged_mean,paged_steady,paged_peak,bytes_requested,bytes_mean,bytes_steady,bytes_peak,"
          "q_head_bytes_requested,q_head_bytes_mean,q_head_bytes_steady,q_head_bytes_peak,bytes_read,bytes_moved,"
          "granted_unused,floors_hit,caps_hit,"
-         "baseline,unequal_realised_mean,unequal_realised_peak\n";
+         "baseline,unequal_realised_mean,unequal_realised_peak,unequal_to\n";
 }
 
 std::string ledger_csv_lines(const LedgerEntry& entry) {
@@ -131,10 +132,11 @@ std::string ledger_table_lines(const LedgerEntry& entry) {
   if (entry.unequal_mean) flags += 'm';
   if (entry.unequal_peak) flags += 'p';
   std::string traffic;
+  if (!flags.empty()) traffic = fmt::format("{:>9}memory differs from {}\n", "", entry.unequal_to);
   if (configuration.kind == ConfigurationKind::selection) {
-    traffic = fmt::format("{:>9}frees nothing, reads{} a step\n", "", size(figures.bytes_read));
+    traffic += fmt::format("{:>9}frees nothing, reads{} a step\n", "", size(figures.bytes_read));
   } else if (configuration.kind == ConfigurationKind::offload) {
-    traffic = fmt::format("{:>9}keeps the rest elsewhere, moves{} a step\n", "", size(figures.bytes_moved));
+    traffic += fmt::format("{:>9}keeps the rest elsewhere, moves{} a step\n", "", size(figures.bytes_moved));
   }
   // What never moves between layers has no such figure; a thousandth of an entry is rounding of means.
   if (figures.granted_unused >= 0.001) {

@@ -18,7 +18,8 @@ struct LedgerEntry {
   const Sequence* sequence = nullptr;
   std::uint32_t value_bytes = 2, page = 1;
   const Configuration* configuration = nullptr;
-  std::string_view baseline;  ///< strategy that its memory is compared with
+  std::string baseline;    ///< strategies that its memory is compared with, "; " between them
+  std::string unequal_to;  ///< those of them that it differs from
   bool unequal_mean = false, unequal_peak = false;
   const ConfigurationSummary* summary = nullptr;
 };
@@ -32,8 +33,8 @@ std::string ledger_csv_lines(const LedgerEntry& entry);
 
 /// With what a reader must know first: pages, and whether `asked` is a budget or memory that was solved for.
 std::string ledger_table_header(std::uint32_t page, bool match_memory);
-/// The configuration in one line of at most 100 columns, after a line with its name; more say what a selection
-/// reads, what an offloading strategy moves and what moved budget left unused.
+/// The configuration in one line of at most 100 columns, after a line with its name; more say which strategies' memory
+/// differs from it, what a selection reads, what an offloading strategy moves and what moved budget left unused.
 std::string ledger_table_lines(const LedgerEntry& entry);
 std::string ledger_table_legend();
 

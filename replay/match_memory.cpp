@@ -144,7 +144,7 @@ class Matcher {
       std::optional<LayerTensors> tensors;
       std::optional<FutureMass> future;
       if (needs_rows) {
-        tensors.emplace(load_layer(trace_, sequence_, layer));
+        tensors.emplace(trace_, sequence_, layer);
         future.emplace(*tensors, clairvoyant, pool_);
       }
       const StatisticsSource source{tensors ? &*tensors : nullptr, future ? &*future : nullptr, &rope};

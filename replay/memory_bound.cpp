@@ -17,23 +17,29 @@ constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column a
 constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
 constexpr std::uint64_t kEventBytes = 8;  // of each eviction in the order of time, one layer; beside it resident counts
+constexpr std::uint64_t kPackedSteps = 65536;  // up to so many, a packed eviction takes two bytes at most
+constexpr std::uint64_t kReadPositions = 512;  // of keys and values before they are arranged
 constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
 
 }  // namespace
 
-MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const ReplayOptions& options) {
+MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const ReplayOptions& options, bool stored_rows) {
   const std::uint64_t positions = sequence.n_positions, steps = sequence.n_steps(), layers = sequence.n_layers,
                       q_heads = sequence.n_q_heads, kv_heads = sequence.n_kv_heads, columns = sweep.n_columns();
   MemoryBound bound;
-  // As read: q, k and v; arranged: k, v and k of length 1.
-  bound.layer = positions * sequence.head_dim * sizeof(float) * (q_heads + 5 * kv_heads);
+  if (!stored_rows) {  // k, v and k of length 1, arranged, beside a block as it is read
+    bound.layer =
+        sequence.head_dim * sizeof(float) *
+        (positions * (q_heads + 3 * kv_heads) + std::min(positions, kReadPositions) * (q_heads + 2 * kv_heads));
+  }
   if (LockStep::wanted(sweep.simulations)) bound.layer += std::min(options.layer_bytes, layers * bound.layer);
   const bool looks_at_rows = std::any_of(sweep.simulations.begin(), sweep.simulations.end(),
                                          [](const Simulation& one) { return !one.is_full() && one.needs().rows; });
   if (looks_at_rows) {
     bound.layer += positions * sizeof(float) * (q_heads * FullRows::kBlock + kv_heads * sequence.head_dim);
   }
-  const std::uint64_t n_kept = options.keep_details ? layers : 1;
+  const std::uint64_t n_kept = options.keep_details ? layers : 0, n_open = stored_rows ? layers : 1;
+  const std::uint64_t packed_bytes = steps + 2 <= kPackedSteps ? sizeof(std::uint16_t) : sizeof(std::int32_t);
   for (const Simulation& simulation : sweep.simulations) {
     const bool is_full = simulation.is_full();
     const std::uint64_t caches =
@@ -43,9 +49,10 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
     const bool pages = !is_full && simulation.scorer->selects();
     const std::uint64_t lines = pages ? caches * steps * (positions / 8 + 2 * sizeof(std::uint32_t)) : 0;
     const bool in_step = !is_full && simulation.allocator->replans_layers();
-    bound.evictions += n_kept * lines +
-                       sizeof(std::int32_t) * (caches * positions * (in_step ? layers : n_kept) + kv_heads * steps) +
-                       kEventBytes * caches * positions + sizeof(std::uint32_t) * kv_heads * steps;
+    const std::uint64_t table = caches * positions * sizeof(std::int32_t);
+    bound.evictions += std::max(n_kept, n_open) * lines + n_kept * caches * positions * packed_bytes +
+                       (in_step ? layers : n_open) * table +
+                       n_open * (kEventBytes * caches * positions + sizeof(std::uint32_t) * kv_heads * steps);
   }
   const std::uint64_t bins = options.keep_details ? kMostBins : 0;
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
@@ -62,7 +69,7 @@ std::string memory_bound_text(const ReplayPlan& plan, unsigned n_threads) {
   std::string path;
   for (const PlannedTrace& planned : plan.traces) {
     const Sweep sweep = build_sweep(plan.request, planned.survey.sequence, planned.demand);
-    const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options);
+    const MemoryBound bound = memory_bound(planned.survey.sequence, sweep, plan.options, !planned.survey.levels.qkv);
     if (bound.total(n_threads) <= most.total(n_threads)) continue;
     most = bound;
     path = planned.survey.path;

@@ -112,7 +112,9 @@ void run(const ReplayArguments& arguments) {
   if (!arguments.outputs.uses_stdout()) {
     fmt::print("{}{}", report_table(report), arguments.ledger ? report_ledger_table(report) : "");
   }
-  if (!arguments.quiet) print_timing(timing, finished);
+  if (arguments.quiet) return;
+  std::fflush(stdout);  // where both go to one place, the table comes first
+  print_timing(timing, finished);
 }
 
 }  // namespace

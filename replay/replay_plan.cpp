@@ -108,9 +108,12 @@ class Planner {
     for (const TraceSurvey& other : listed_) {
       const bool same = other.model_sha256 == first.model_sha256 && same_shape(other.sequence, first.sequence);
       if (same || (has_profile(first) && has_profile(other))) continue;
+      std::string without = has_profile(first) ? "" : first.model_name;
+      if (!has_profile(other)) without.append(without.empty() ? "" : " and ").append(other.model_name);
       throw UnequalTraces(
-          fmt::format("{} was recorded with {}, {} with {}: traces of several models need a --profile for each",
-                      first.path, first.model_name, other.path, other.model_name));
+          fmt::format("{} was recorded with {}, {} with {}: traces of several models need a --profile for each; none "
+                      "is given for {}",
+                      first.path, first.model_name, other.path, other.model_name, without));
     }
     if (listed_.size() > 1 && plan_.shared.profiles.size() > 1) {
       for (const TraceSurvey& trace : listed_) {

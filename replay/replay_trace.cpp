@@ -67,6 +67,13 @@ void require_served(const kernels::Device& device, const SweepRequest& request) 
   throw Error(fmt::format("{} cannot replay {}: that is for the CPU alone", device.name, strategy));
 }
 
+std::vector<PackedResidency> packed(std::vector<LayerResidency> residency) {
+  std::vector<PackedResidency> kept;
+  kept.reserve(residency.size());
+  for (LayerResidency& one : residency) kept.emplace_back(std::move(one));
+  return kept;
+}
+
 void replay_layers_on_device(const traces::TraceReader& trace, std::span<const std::uint32_t> clairvoyant,
                              std::uint64_t trace_key, const Metrics& metrics, const ReplayOptions& options,
                              kernels::ThreadPool& pool,
@@ -84,7 +91,7 @@ void replay_layers_on_device(const traces::TraceReader& trace, std::span<const s
     start = Clock::now();
     device.evaluate(replay.sweep, residency, metrics, pool, *replay.sums);
     replay.evaluate_seconds += seconds_since(start);
-    if (options.keep_details) replay.residency.push_back(std::move(residency));
+    if (options.keep_details) replay.residency.push_back(packed(std::move(residency)));
   }
   if (options.compare_selections) replay.selections = device.selection_counts();
   progress(sequence.n_layers, sequence.n_layers);
@@ -146,18 +153,19 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
   const alloc::Rope rope = frequencies ? frequencies->rope() : alloc::Rope();
 
   if (!has_qkv) {
+    std::vector<std::vector<LayerResidency>> residency;  // rows come step by step, for all layers together
     for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
-      replay->residency.push_back(
-          simulate_all(replay->sweep.simulations, sequence, layer, {}, trace_key, {}, pool, scratch));
+      residency.push_back(simulate_all(replay->sweep.simulations, sequence, layer, {}, trace_key, {}, pool, scratch));
     }
     const auto start = Clock::now();
     const auto report = [&](std::uint32_t steps) {
       check_interrupt();
       progress(steps, sequence.n_steps());
     };
-    evaluate_stored_rows(trace, sequence, replay->sweep, replay->residency, metrics, pool, report, *replay->sums);
+    evaluate_stored_rows(trace, sequence, replay->sweep, residency, metrics, pool, report, *replay->sums);
     replay->evaluate_seconds = seconds_since(start);
-    if (!options.keep_details) replay->residency.clear();
+    if (!options.keep_details) return replay;
+    for (std::vector<LayerResidency>& layer : residency) replay->residency.push_back(packed(std::move(layer)));
     return replay;
   }
   if (options.device.is_cuda()) {
@@ -188,7 +196,7 @@ std::unique_ptr<TraceReplay> replay_trace(const traces::TraceReader& trace, std:
     start = Clock::now();
     evaluate_layer(*tensors, replay->sweep, residency, metrics, pool, *replay->sums);
     replay->evaluate_seconds += seconds_since(start);
-    if (options.keep_details) replay->residency.push_back(std::move(residency));
+    if (options.keep_details) replay->residency.push_back(packed(std::move(residency)));
   }
   progress(sequence.n_layers, sequence.n_layers);
   return replay;

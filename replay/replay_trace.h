@@ -14,6 +14,7 @@
 #include "kernels/thread_pool.h"
 #include "replay/evaluate.h"
 #include "replay/metric_sums.h"
+#include "replay/packed_residency.h"
 #include "replay/replan_tally.h"
 #include "replay/selection_counts.h"
 #include "replay/sweep.h"
@@ -40,9 +41,9 @@ struct TraceReplay {
   Sequence sequence;
   Sweep sweep;
   std::unique_ptr<MetricSums> sums;  ///< refers to `sweep` of this object: heap-held, never moved apart
-  std::vector<std::vector<LayerResidency>> residency;  ///< [n_layers][n_simulations] when details were asked for
-  std::vector<ReplanTally> replans;                    ///< [n_simulations], or none when no layer budget moves
-  std::optional<SelectionCounts> selections;           ///< when they were compared
+  std::vector<std::vector<PackedResidency>> residency;  ///< [n_layers][n_simulations] when details were asked for
+  std::vector<ReplanTally> replans;                     ///< [n_simulations], or none when no layer budget moves
+  std::optional<SelectionCounts> selections;            ///< when they were compared
   bool stored_rows = false;  ///< rows came from the attention level: bounds instead of exact mass, no output error
   double simulate_seconds = 0, evaluate_seconds = 0;  ///< for people and benchmarks, never written to a file
 };

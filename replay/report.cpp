@@ -59,16 +59,32 @@ void finish_report(Report& report) {
     ReportLine& line = report.lines[c];
     const Configuration& configuration = report.configurations[c];
     line.in_sample = configuration.uses_profile && report.in_sample;
-    if (!is_strategy(configuration.kind)) continue;
     for (const std::uint32_t other : {configuration.baseline, differences_to[c]}) {
+      const bool known = !line.compared_with.empty() && line.compared_with.front() == other;
+      if (other != c && !known) line.compared_with.push_back(other);
+    }
+    if (line.compared_with.empty()) line.compared_with.push_back(static_cast<std::uint32_t>(c));
+    if (!is_strategy(configuration.kind)) continue;
+    for (const std::uint32_t other : line.compared_with) {
       if (!is_strategy(report.configurations[other].kind)) continue;
       const Figures& baseline = report.lines[other].mean;
-      line.unequal_mean |= unequal(line.mean.paged_mean, baseline.paged_mean);
-      line.unequal_peak |= unequal(line.mean.paged_peak, baseline.paged_peak);
+      const bool mean = unequal(line.mean.paged_mean, baseline.paged_mean);
+      const bool peak = unequal(line.mean.paged_peak, baseline.paged_peak);
+      line.unequal_mean |= mean;
+      line.unequal_peak |= peak;
+      if (mean || peak) line.unequal_to.push_back(other);
     }
   }
   report.comparisons = compare_lines(report);
   report.frontier = compare_frontiers(report);
+}
+
+std::string strategies_text(const Report& report, const std::vector<std::uint32_t>& configurations) {
+  std::string text;
+  for (const std::uint32_t c : configurations) {
+    text.append(text.empty() ? "" : "; ").append(report.configurations[c].strategy);
+  }
+  return text;
 }
 
 const ReportProfile* profile_of(const Report& report, const ReportTrace& trace) {

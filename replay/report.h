@@ -35,8 +35,11 @@ struct ReportTrace {
 /// One configuration over all traces: equal weight per trace.
 struct ReportLine {
   Figures mean;
-  Figures low, high;                                ///< bootstrap interval over traces; NaN for one trace
-  bool unequal_mean = false, unequal_peak = false;  ///< realised memory differs from the baseline's
+  Figures low, high;  ///< bootstrap interval over traces; NaN for one trace
+  /// Configurations that its memory is compared with: its baseline and that of the differences; not itself unless there
+  /// is no other. `unequal_to`: those of them that differ in mean or peak. In this order, each once.
+  std::vector<std::uint32_t> compared_with, unequal_to;
+  bool unequal_mean = false, unequal_peak = false;  ///< of any of them
   bool in_sample = false;                           ///< its demand profile was made from a trace evaluated here
   std::uint32_t n_counted = 0;                      ///< steps averaged, summed over traces
 };
@@ -71,6 +74,9 @@ struct Report {
 /// Fills lines, comparisons and frontier from the traces (at least one), configurations and settings.
 /// Throws UnequalResults when the statistics' baseline is none of the configurations.
 void finish_report(Report& report);
+
+/// Names of configurations, "; " between them.
+std::string strategies_text(const Report& report, const std::vector<std::uint32_t>& configurations);
 
 /// The profile that a trace's strategies used: that of its model, else the only one. Null when there is none.
 const ReportProfile* profile_of(const Report& report, const ReportTrace& trace);

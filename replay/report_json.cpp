@@ -119,6 +119,8 @@ Json configuration_json(const Report& report, std::size_t index) {
   if (line.unequal_peak) flags.push_back("unequal_realised_peak");
   if (line.in_sample) flags.push_back("in_sample_profile");
   if (line.n_counted == 0) flags.push_back("no_counted_steps");
+  Json unequal_to = Json::array();
+  for (const std::uint32_t other : line.unequal_to) unequal_to.push_back(report.configurations[other].strategy);
   Json json = {{"strategy", configuration.strategy},
                {"full_text", configuration.full_text},
                {"budget", configuration.budget},
@@ -127,6 +129,7 @@ Json configuration_json(const Report& report, std::size_t index) {
                {"counted_steps", line.n_counted},
                {"baseline", report.configurations[configuration.baseline].strategy},
                {"flags", flags},
+               {"unequal_to", unequal_to},
                {"figures", figures_json(line.mean)}};
   if (report.traces.size() > 1) {
     json["figures_low"] = figures_json(line.low);

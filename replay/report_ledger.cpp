@@ -16,7 +16,8 @@ void for_each_entry(const Report& report, const ReportTrace& trace, const Use& u
                     .value_bytes = trace.value_bytes,
                     .page = report.metrics.page,
                     .configuration = &report.configurations[c],
-                    .baseline = report.configurations[report.configurations[c].baseline].strategy,
+                    .baseline = strategies_text(report, report.lines[c].compared_with),
+                    .unequal_to = strategies_text(report, report.lines[c].unequal_to),
                     .unequal_mean = report.lines[c].unequal_mean,
                     .unequal_peak = report.lines[c].unequal_peak,
                     .summary = &trace.summaries[c]});

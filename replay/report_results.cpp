@@ -93,37 +93,46 @@ class TraceResults {
   void write_visibility(const std::string& folder, std::uint32_t simulation) {
     const TraceReplay& replay = replay_;
     const Sequence& sequence = replay.sequence;
-    const LayerResidency& first = replay.residency.front()[simulation];
+    const LayerResidency& first = replay.residency.front()[simulation].rest();
     const std::uint64_t layers = sequence.n_layers, caches = first.n_caches, n_steps = sequence.n_steps();
-    const auto put_all = [&](const char* name, const Shape& shape, auto LayerResidency::*values) {
-      std::remove_cvref_t<decltype(first.*values)> all;
-      for (const std::vector<LayerResidency>& layer : replay.residency) {
-        all.insert(all.end(), (layer[simulation].*values).begin(), (layer[simulation].*values).end());
+    const auto put_all = [&](const char* name, const Shape& shape, const auto& values_of) {
+      std::remove_cvref_t<decltype(values_of(replay.residency.front()[simulation]))> all;
+      for (const std::vector<PackedResidency>& layer : replay.residency) {
+        const auto& values = values_of(layer[simulation]);
+        all.insert(all.end(), values.begin(), values.end());
       }
       using Value = typename decltype(all)::value_type;
       file_.write(folder + name, shape, std::span<const Value>(all));
     };
     if (first.page == 0) {
-      put_all("/evicted_at", {layers, caches, sequence.n_positions}, &LayerResidency::evicted_at);
+      put_all("/evicted_at", {layers, caches, sequence.n_positions},
+              [](const PackedResidency& one) { return one.evicted_at(); });
       return;
     }
-    put_all("/visible_pages", {layers, caches, n_steps, first.line_words(sequence)}, &LayerResidency::visible);
+    put_all(
+        "/visible_pages", {layers, caches, n_steps, first.line_words(sequence)},
+        [](const PackedResidency& one) -> const auto& { return one.rest().visible; });
     file_.attribute(folder + "/visible_pages", "page", static_cast<std::int64_t>(first.page));
-    if (!first.moved.empty()) put_all("/moved", {layers, caches, n_steps}, &LayerResidency::moved);
+    if (first.moved.empty()) return;
+    put_all(
+        "/moved", {layers, caches, n_steps},
+        [](const PackedResidency& one) -> const auto& { return one.rest().moved; });
   }
 
   // Layers change at different steps; the file has one list of steps with all layers' budgets in force after each.
   void budget_history(const std::string& folder, std::uint32_t simulation) {
     const TraceReplay& replay = replay_;
-    const std::uint64_t layers = replay.sequence.n_layers, caches = replay.residency.front()[simulation].n_caches;
+    const std::uint64_t layers = replay.sequence.n_layers,
+                        caches = replay.residency.front()[simulation].rest().n_caches;
     std::set<std::int32_t> steps;
     for (const auto& layer : replay.residency) {
-      steps.insert(layer[simulation].refresh_step.begin(), layer[simulation].refresh_step.end());
+      const LayerResidency& found = layer[simulation].rest();
+      steps.insert(found.refresh_step.begin(), found.refresh_step.end());
     }
     std::vector<std::int32_t> budget;
     for (const std::int32_t step : steps) {
       for (const auto& layer : replay.residency) {
-        const LayerResidency& found = layer[simulation];
+        const LayerResidency& found = layer[simulation].rest();
         const auto after = std::upper_bound(found.refresh_step.begin(), found.refresh_step.end(), step);
         const auto last = (after - found.refresh_step.begin() - 1) * static_cast<std::ptrdiff_t>(caches);
         budget.insert(budget.end(), found.budget.begin() + last,

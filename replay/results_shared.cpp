@@ -55,12 +55,15 @@ class SharedResults {
 
   void lines() {
     std::vector<std::int32_t> unequal_mean, unequal_peak;
+    std::vector<std::string> unequal_to;
     for (const ReportLine& line : report_.lines) {
       unequal_mean.push_back(line.unequal_mean ? 1 : 0);
       unequal_peak.push_back(line.unequal_peak ? 1 : 0);
+      unequal_to.push_back(strategies_text(report_, line.unequal_to));
     }
     integers("/config/unequal_realised_mean", unequal_mean);
     integers("/config/unequal_realised_peak", unequal_peak);
+    file_.write("/config/unequal_to", unequal_to);
     for (const FigureColumn& figure : figure_table()) {
       std::vector<double> mean, low, high;
       for (const ReportLine& line : report_.lines) {

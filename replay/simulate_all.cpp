@@ -94,9 +94,13 @@ void walk_steps(std::vector<Unit*>& units, const Sequence& sequence, const Stati
 
 // Caches of one simulation, in the order of caches.
 LayerResidency merged(std::vector<LayerResidency> parts) {
+  if (parts.size() == 1) return std::move(parts.front());
   LayerResidency all = std::move(parts.front());
+  all.evicted_at.reserve(parts.size() * all.evicted_at.size());
+  all.visible.reserve(parts.size() * all.visible.size());
+  all.moved.reserve(parts.size() * all.moved.size());
   for (std::size_t i = 1; i < parts.size(); ++i) {
-    const LayerResidency& part = parts[i];
+    const LayerResidency part = std::move(parts[i]);
     all.n_caches += part.n_caches;
     all.evicted_at.insert(all.evicted_at.end(), part.evicted_at.begin(), part.evicted_at.end());
     all.budget.insert(all.budget.end(), part.budget.begin(), part.budget.end());

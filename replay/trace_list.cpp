@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -29,12 +30,25 @@ bool is_results(const fs::path& path) {
   }
 }
 
+// A list of traces given without its @.
+bool is_text(const fs::path& path) {
+  if (path.extension() == ".h5") return false;
+  std::ifstream file(path, std::ios::binary);
+  char bytes[512];
+  file.read(bytes, sizeof(bytes));
+  const std::string_view begin(bytes, static_cast<std::size_t>(file.gcount()));
+  return !begin.empty() && begin.find('\0') == std::string_view::npos;
+}
+
 class TraceLister {
  public:
   void argument(const std::string& text) {
     if (text.size() > 1 && text.front() == '@') return list(text.substr(1));
     std::error_code error;
     if (fs::is_directory(text, error)) return folder(text);
+    if (is_text(text)) {
+      throw BadTraceList(fmt::format("{0}: is text, no trace; @{0} reads it as a list of traces, one a line", text));
+    }
     add(text);
   }
 
@@ -85,6 +99,7 @@ class TraceLister {
       if (line.front() == '@')
         throw BadTraceList(fmt::format("{}: line {} names a list, expected a trace", name, number));
       std::error_code error;
+      if (!fs::exists(line, error)) throw BadTraceList(fmt::format("{}: line {}: {} is not there", name, number, line));
       fs::is_directory(line, error) ? folder(line) : add(line);
       ++found;
     }

@@ -72,7 +72,7 @@ struct Layers {
   std::vector<replay::LayerTensors> tensors;
 
   explicit Layers(const traces::TraceReader& trace) : sequence(replay::sequence_of(trace)) {
-    for (std::uint32_t l = 0; l < sequence.n_layers; ++l) tensors.push_back(load_layer(trace, sequence, l));
+    for (std::uint32_t l = 0; l < sequence.n_layers; ++l) tensors.emplace_back(trace, sequence, l);
   }
 };
 

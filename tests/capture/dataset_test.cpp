@@ -77,6 +77,29 @@ TEST_F(Dataset, refuses_two_lines_that_would_write_one_file) {
   EXPECT_NE(error.find("line 2: writes the same file a_b.h5 as line 1"), std::string::npos) << error;
 }
 
+TEST_F(Dataset, ids_beyond_ascii_or_longer_than_a_file_name_get_files_of_their_own) {
+  const std::string tail = std::string(200, 'x');
+  const auto items = read(
+      "{\"id\": \"\u65e5\u672c\", \"prompt\": \"a\"}\n{\"id\": \"\u4e2d\u56fd\", \"prompt\": \"b\"}\n"
+      "{\"id\": \"caf\u00e9\", \"prompt\": \"c\"}\n{\"id\": \"" +
+      tail +
+      "1\", \"prompt\": \"d\"}\n"
+      "{\"id\": \"" +
+      tail + "2\", \"prompt\": \"e\"}\n");
+  ASSERT_EQ(items.size(), 5U);
+  EXPECT_NE(items[0].id, items[1].id);
+  EXPECT_TRUE(items[0].id.starts_with("__-")) << items[0].id;
+  EXPECT_EQ(items[0].id.size(), 2U + 1 + 8);
+  EXPECT_TRUE(items[2].id.starts_with("caf_-")) << items[2].id;
+  EXPECT_NE(items[3].id, items[4].id);
+  EXPECT_EQ(items[3].id.size(), 150U);
+  DatasetSelection selection;
+  selection.id = "\xe4\xb8\xad\xe5\x9b\xbd";
+  const auto picked = read_dataset(folder_ / "prompts.jsonl", selection);
+  ASSERT_EQ(picked.size(), 1U);
+  EXPECT_EQ(picked[0].id, items[1].id) << "--id takes the id as the file has it";
+}
+
 TEST_F(Dataset, refuses_a_file_without_prompts) {
   EXPECT_NE(error_of("\n  \n").find("holds no line but blank ones"), std::string::npos);
   EXPECT_NE(error_of("").find("holds no line but blank ones"), std::string::npos);
@@ -135,7 +158,7 @@ TEST(SafeFileName, never_leaves_its_folder) {
   EXPECT_EQ(safe_file_name(".hidden"), "_hidden");
   EXPECT_EQ(safe_file_name("a\nb\tc d"), "a_b_c_d");
   EXPECT_EQ(safe_file_name(std::string("nul\0byte", 8)), "nul_byte");
-  EXPECT_EQ(safe_file_name("\xc3\xa9t\xc3\xa9"), "__t__");
+  EXPECT_EQ(safe_file_name("\xc3\xa9t\xc3\xa9"), "_t_-bd010c64");
   EXPECT_EQ(safe_file_name(""), "_");
   EXPECT_EQ(safe_file_name(std::string(1000, 'a')).size(), 150U);
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "capture/chat_template.h"
 #include "capture/error.h"
 #include "capture/model.h"
 #include "capture/tokenizer.h"
@@ -66,6 +67,24 @@ TEST_F(ModelFolder, states_every_number_of_its_files) {
   EXPECT_EQ(Model::load(copy("qwen2")).layers()[0].k_bias.size(), 16U);
   EXPECT_NE(llama.sha256(), qwen3.sha256());
   EXPECT_EQ(llama.sha256().size(), 64U);
+}
+
+TEST_F(ModelFolder, yarn_without_a_factor_stretches_the_original_context_to_the_stated_one) {
+  const Model stated = Model::load(copy("qwen2"));  // factor 4 of 64 positions
+  const Model unstated = Model::load(changed("qwen2", "config.json", [](json& config) {
+    config["max_position_embeddings"] = 256;
+    config["rope_parameters"].erase("factor");
+  }));
+  ASSERT_FALSE(stated.config().rope_divisor.empty());
+  EXPECT_EQ(unstated.config().rope_divisor, stated.config().rope_divisor);
+  EXPECT_EQ(unstated.config().rope_attention_factor, stated.config().rope_attention_factor);
+  EXPECT_EQ(unstated.config().context_length, 256U);
+  const Model neither = Model::load(changed("qwen2", "config.json", [](json& config) {
+    config["rope_parameters"].erase("factor");
+    config["rope_parameters"].erase("original_max_position_embeddings");
+  }));
+  for (const float divisor : neither.config().rope_divisor) EXPECT_EQ(divisor, 1.0F);
+  EXPECT_EQ(neither.config().rope_attention_factor, 1.0) << "the original context is the stated one";
 }
 
 TEST_F(ModelFolder, older_spelling_of_rotary_settings_gives_the_same_model) {
@@ -215,6 +234,25 @@ TEST_F(ModelFolder, split_gguf_files_are_read_together) {
   expect_load_error<MissingTensor>(first_path, "split.tensors.count is 20");
   whole.write(second_path);
   EXPECT_THROW(Model::load(first_path), BadModelFile) << "both say that they are the first";
+}
+
+TEST_F(ModelFolder, errors_of_a_chat_template_name_the_file_that_holds_it) {
+  const auto error_of = [](const fs::path& folder) -> std::string {
+    const Model model = Model::load(folder);
+    try {
+      check_chat_template(model.tokenizer_data());
+    } catch (const UnsupportedTemplate& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const fs::path folder =
+      changed("qwen3", "tokenizer_config.json", [](json& config) { config["chat_template"] = "{% include 'x' %}"; });
+  EXPECT_TRUE(error_of(folder).starts_with((folder / "tokenizer_config.json").string() + ": ")) << error_of(folder);
+  write_bytes(folder / "chat_template.jinja", "{% import 'y' %}");
+  EXPECT_TRUE(error_of(folder).starts_with((folder / "chat_template.jinja").string() + ": ")) << error_of(folder);
+  const fs::path bare = changed("qwen3", "tokenizer_config.json", [](json& config) { config.erase("chat_template"); });
+  EXPECT_EQ(error_of(bare), bare.string() + ": the model has no chat template; --raw feeds the text as it is");
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ TEST_F(IndependentReference, evicts_the_same_entries_in_the_same_steps) {
       for (const json& kv_head : expected["evicted_at"][layer]) {
         for (const json& step : kv_head) evicted_at.push_back(step == -1 ? kNever : step.get<std::int32_t>());
       }
-      EXPECT_EQ(replay.residency[layer][0].evicted_at, evicted_at) << "layer " << layer;
+      EXPECT_EQ(replay.residency[layer][0].evicted_at(), evicted_at) << "layer " << layer;
     }
   });
 }
@@ -109,7 +109,7 @@ TEST_F(IndependentReference, puts_the_same_budgets_in_force) {
   for_each_result([](const TraceReplay& replay, const json& expected) {
     for (std::size_t layer = 0; layer < replay.residency.size(); ++layer) {
       for (const auto& [step, budgets] : expected["budgets"][layer].items()) {
-        EXPECT_EQ(budgets_after(replay.residency[layer][0], std::stoi(step), replay.sequence.n_kv_heads),
+        EXPECT_EQ(budgets_after(replay.residency[layer][0].rest(), std::stoi(step), replay.sequence.n_kv_heads),
                   budgets.get<std::vector<std::int32_t>>())
             << "layer " << layer << " after step " << step;
       }

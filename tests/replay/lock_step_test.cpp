@@ -127,7 +127,7 @@ TEST(LockStep, with_unmoved_budgets_is_the_uniform_simulation) {
       const auto alone = replay(trace, {"uniform/" + scorer}, 1, 0);
       EXPECT_EQ(still->n_seen_.size() == 1, once) << scorer;
       for (std::size_t layer = 0; layer < 3; ++layer) {
-        EXPECT_EQ(together[layer].evicted_at, alone->residency[layer][0].evicted_at)
+        EXPECT_EQ(together[layer].evicted_at, alone->residency[layer][0].evicted_at())
             << scorer << " layer " << layer << " once " << once;
       }
     }
@@ -161,9 +161,9 @@ TEST(LockStep, is_the_same_whether_layers_stay_in_memory_and_on_any_number_of_th
   bool moved = false;
   for (std::size_t layer = 0; layer < 3; ++layer) {
     for (std::size_t i = 0; i < strategies.size(); ++i) {
-      const LayerResidency& one = kept->residency[layer][i];
-      EXPECT_EQ(one.evicted_at, reread->residency[layer][i].evicted_at) << strategies[i] << " layer " << layer;
-      EXPECT_EQ(one.budget, reread->residency[layer][i].budget) << strategies[i] << " layer " << layer;
+      const LayerResidency one = kept->residency[layer][i].unpacked();
+      EXPECT_EQ(one.evicted_at, reread->residency[layer][i].evicted_at()) << strategies[i] << " layer " << layer;
+      EXPECT_EQ(one.budget, reread->residency[layer][i].rest().budget) << strategies[i] << " layer " << layer;
       moved |= one.budget.back() != 16;
     }
   }

@@ -180,6 +180,10 @@ TEST_F(ManyTraces, refuses_what_is_empty_doubled_or_missing) {
   std::ofstream(folder_ / "empty.txt") << "# nothing\n";
   expect_contains(refusal<BadTraceList>({std::string("@").append(file("empty.txt"))}), "names no trace");
   expect_contains(refusal<BadTraceList>({std::string("@").append(file("none.txt"))}), "none.txt");
+  std::ofstream(folder_ / "list.txt") << a << "\n\nnowhere.h5\n";
+  expect_contains(refusal<BadTraceList>({std::string("@").append(file("list.txt"))}),
+                  "list.txt: line 3: nowhere.h5 is not there");
+  expect_contains(refusal<BadTraceList>({file("list.txt")}), file("list.txt") + " reads it as a list");
   expect_contains(refusal<traces::UsageError>({a, "--shard", "4/3", "-o", file("r.h5")}), "shard");
   expect_contains(refusal<traces::UsageError>({a, "--shard", "1/3"}), "-o");
   expect_contains(refusal<traces::UsageError>({a, "--resume"}), "-o");
@@ -244,6 +248,8 @@ TEST_F(ManyTraces, the_baseline_can_be_chosen_and_must_be_there) {
   EXPECT_EQ(manifest["configurations"][0]["compared_with"], "pyramid/rkv");
   expect_contains(refusal<traces::UsageError>({traces, "-b", "32", "-s", "uniform/rkv", "--baseline", "pyramid/rkv"}),
                   "not among the strategies");
+  expect_contains(refusal<UnequalResults>({traces, "-b", "32", "-s", "uniform/rkv", "--baseline", "uniform/tova"}),
+                  "at budget 32, which are uniform/rkv, full, ");
 }
 
 TEST_F(ManyTraces, five_budgets_make_a_frontier_and_few_traces_are_said_to_be_few) {

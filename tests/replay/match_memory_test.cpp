@@ -139,9 +139,10 @@ TEST_F(FairComparison, a_selection_holds_all_and_reads_its_share_and_an_offload_
   detailed.strategies = {alloc::Strategy::parse("uniform/lru")};
   const auto kept =
       replay_trace(*reader_, 7, detailed, std::vector<double>{30, 20, 10}, options, pool_, [](auto, auto) {});
-  for (const std::vector<LayerResidency>& layer : kept->residency) {
-    ASSERT_EQ(layer[0].moved.size(), std::size_t{layer[0].n_caches} * n_steps);
-    for (std::size_t i = 0; i < layer[0].moved.size(); ++i) moved += i % n_steps >= first ? layer[0].moved[i] : 0;
+  for (const std::vector<PackedResidency>& layer : kept->residency) {
+    const LayerResidency& found = layer[0].rest();
+    ASSERT_EQ(found.moved.size(), std::size_t{found.n_caches} * n_steps);
+    for (std::size_t i = 0; i < found.moved.size(); ++i) moved += i % n_steps >= first ? found.moved[i] : 0;
   }
   EXPECT_GT(moved, 0);
   EXPECT_NEAR(lru.bytes_moved, moved / (n_steps - first) * 2 * 8 * 2, 1e-6 * lru.bytes_moved);
@@ -158,6 +159,7 @@ TEST_F(FairComparison, ledger_lines_add_up_to_their_configuration) {
                                              .sequence = &run->sequence,
                                              .configuration = run->sweep.configurations.data(),
                                              .baseline = "uniform/rkv",
+                                             .unequal_to = "",
                                              .summary = all.data()});
   const std::string header = ledger_csv_header();
   EXPECT_TRUE(text.starts_with("\"a,b.h5\",reasonalloc/rkv:buffer=16,40,,,40,destructive,kv_head,1,"));

@@ -312,6 +312,45 @@ TEST_F(ReplayCommand, flags_scorers_that_hold_less_at_the_same_budget) {
   EXPECT_EQ(flags({"--baseline", "uniform/tova"}), 0U) << "nothing is compared with R-KV then";
 }
 
+TEST_F(ReplayCommand, names_every_strategy_whose_memory_a_flagged_one_does_not_match) {
+  // pyramid/tova is compared with uniform/tova, which has its scorer, and with uniform/rkv, which differences go to.
+  const Words words = {trace("a.h5"),
+                       "-b",
+                       "32",
+                       "-s",
+                       "uniform/rkv",
+                       "-s",
+                       "uniform/tova",
+                       "-s",
+                       "pyramid:total=upstream/tova",
+                       "--no-controls",
+                       "--ledger",
+                       "--ledger-csv",
+                       file("l.csv"),
+                       "--json",
+                       file("m.json"),
+                       "-o",
+                       file("r.h5")};
+  const Outcome outcome = run(words);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  const auto unequal_to = [&](std::size_t c) { return json["configurations"][c]["unequal_to"].get<Words>(); };
+  EXPECT_EQ(unequal_to(0), Words());
+  EXPECT_EQ(unequal_to(1), Words{"uniform/rkv"});
+  EXPECT_EQ(unequal_to(2), (Words{"uniform/tova", "uniform/rkv"}));
+  expect_contains(outcome.out, "memory differs from uniform/tova; uniform/rkv");
+  const traces::ArrayFileReader results(file("r.h5"));
+  EXPECT_EQ(results.strings("/config/unequal_to"), (Words{"", "uniform/rkv", "uniform/tova; uniform/rkv"}));
+  std::istringstream ledger(contents(file("l.csv")));
+  Words ends;
+  for (std::string line; std::getline(ledger, line);) {
+    if (line.find(",32,,,") != std::string::npos) ends.push_back(line.substr(line.rfind(",,") + 2));
+  }
+  EXPECT_EQ(ends, (Words{"0,0,uniform/rkv,0,0,", "0,0,uniform/rkv,1,1,uniform/rkv",
+                         "0,0,uniform/tova; uniform/rkv,1,1,uniform/tova; uniform/rkv"}))
+      << "floors_hit, caps_hit, then who is compared, and who differs";
+}
+
 TEST_F(ReplayCommand, newline_triggers_read_the_recorded_tokens_or_name_what_is_missing) {
   SyntheticOptions options;
   options.shape = {.n_layers = 2, .n_q_heads = 4, .n_kv_heads = 2, .head_dim = 8};
@@ -359,9 +398,14 @@ TEST_F(ReplayCommand, refuses_unknown_words_and_suggests_known_ones) {
 }
 
 TEST_F(ReplayCommand, refuses_traces_of_different_models) {
-  const std::string message = refusal<UnequalTraces>({trace("a.h5"), trace("b.h5", 2, {}, "another"), "-b", "32"});
+  const std::string a = trace("a.h5"), b = trace("b.h5", 2, {}, "another");
+  const std::string message = refusal<UnequalTraces>({a, b, "-b", "32"});
   expect_contains(message, "a.h5");
   expect_contains(message, "b.h5");
+  expect_contains(message, "none is given for synthetic and another");
+  ASSERT_EQ(calibrate_command(Words{a, "-o", file("p.json")}), traces::kComplete);
+  const std::string half = refusal<UnequalTraces>({a, b, "-b", "32", "--profile", file("p.json")});
+  EXPECT_TRUE(half.ends_with("none is given for another")) << half;
 }
 
 TEST_F(ReplayCommand, refuses_existing_outputs_before_it_starts_to_work) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "replay/packed_residency.h"
 #include "replay/seen_positions.h"
 #include "replay/turnover.h"
 #include "replay/visibility.h"
@@ -24,6 +25,24 @@ std::vector<std::int32_t> random_evictions(std::mt19937& random) {
     if (random() % 3 != 0) evicted_at[i] = born + static_cast<std::int32_t>(random() % 8) * 8;
   }
   return evicted_at;
+}
+
+TEST(PackedSteps, give_back_exactly_what_was_packed_in_a_byte_while_few_steps_occur) {
+  std::mt19937 random(63);
+  for (const std::uint32_t n_values : {0U, 1U, 255U, 256U, 257U, 65'536U, 65'537U}) {
+    for (const bool never : {false, true}) {
+      std::vector<std::int32_t> steps;
+      for (std::uint32_t i = 0; i < n_values; ++i) steps.push_back(static_cast<std::int32_t>(3 * i));
+      if (never && !steps.empty()) steps.back() = kNever;
+      std::shuffle(steps.begin(), steps.end(), random);
+      for (std::uint32_t i = 0; i < n_values; ++i) steps.push_back(steps[random() % n_values]);
+      const PackedSteps packed(steps);
+      ASSERT_EQ(packed.unpacked(), steps) << n_values << " values, never " << never;
+      const std::size_t bytes = n_values <= 256 ? 1 : n_values <= 65'536 ? 2 : 4;
+      const std::size_t list = bytes < 4 ? std::size_t{n_values} * sizeof(std::int32_t) : 0;
+      EXPECT_EQ(packed.bytes(), bytes * steps.size() + list) << n_values << " values, never " << never;
+    }
+  }
 }
 
 TEST(VisibilityWords, follow_pages_that_go_and_come_back_beside_evictions) {

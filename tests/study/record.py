@@ -112,7 +112,7 @@ def main():
     if len(used) < n_calibrate + FEWEST:
         sys.exit(f"study: only {len(used)} of {first} problems gave a trace, {n_calibrate + FEWEST} are needed")
     found = {"used": used, "passed_over": passed_over, "n_problems": len(lines), "n_tried": len(used) + len(passed_over),
-             "n_calibrate": n_calibrate, "wanted": wanted, "minimum": MINIMUM, "loop": LOOP}
+             "n_calibrate": n_calibrate, "wanted": wanted, "tokens": recorder.tokens, "minimum": MINIMUM, "loop": LOOP}
     (work / "problems.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 

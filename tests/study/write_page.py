@@ -73,7 +73,7 @@ def counted(path):
 
 def flags(path):
     """{(budget, strategy): whether its memory differs from the baseline's}"""
-    return {(c["budget"], c["strategy"]): any(f.startswith("unequal") for f in c["flags"])
+    return {(c["budget"], c["strategy"]): BASELINE in c["unequal_to"]
             for c in json.loads(path.read_text())["configurations"]}
 
 
@@ -182,9 +182,9 @@ def write_traces(kvwave, work, used, target):
 
 def how_recorded(used, n_used):
     if used["used"][0]["seed"] is None:
-        return ["Traces: worked solutions read token by token (teacher forcing), at most 900 tokens each."]
-    lines = ["Traces: sampled by the model at temperature 0.6, top-p 0.95, seed = line number, at most 900 tokens, cut before the "
-             f"share of repeated 8-grams passes {used['loop']}."]
+        return [f"Traces: worked solutions read token by token (teacher forcing), at most {used['tokens']} tokens each."]
+    lines = ["Traces: sampled by the model at temperature 0.6, top-p 0.95, seed = line number, at most "
+             f"{used['tokens']} tokens, cut before the share of repeated 8-grams passes {used['loop']}."]
     if n_used < used["wanted"]:
         lines.append(f"**Fewer than asked for**: of the first {used['n_tried']} of {used['n_problems']} problems {n_used} gave "
                      f"a trace; {used['wanted']} were wanted.")
@@ -235,7 +235,8 @@ def main():
         page += [f"{n} traces with {n_steps} counted steps together (those in which the sequence is longer than the "
                  f"budget){note}." + (" Intervals of so few traces mean little." if n < FEW else ""), ""]
         page += comparison_table(table, order, budget, unequal) + [""]
-    page += ["## What the paper leaves open: one reading changed at a time, 128 entries per KV head", ""]
+    at = load(work / "readings.csv")[1][0][0]
+    page += [f"## What the paper leaves open: one reading changed at a time, {at} entries per KV head", ""]
     page += readings_table(work / "readings.csv")
     page += ["", "The head half alone:", ""] + readings_table(work / "readings-head.csv")
     page += ["", "Fully dynamic layers:", ""] + readings_table(work / "readings-dynamic.csv")

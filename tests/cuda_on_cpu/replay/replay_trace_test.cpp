@@ -47,7 +47,7 @@ std::size_t count_unequal(const TraceReplay& cpu, const TraceReplay& device) {
   std::size_t unequal = 0;
   for (std::size_t l = 0; l < cpu.residency.size(); ++l) {
     for (std::size_t i = 0; i < cpu.residency[l].size(); ++i) {
-      const LayerResidency &a = cpu.residency[l][i], &b = device.residency[l][i];
+      const LayerResidency a = cpu.residency[l][i].unpacked(), b = device.residency[l][i].unpacked();
       unequal += a.evicted_at != b.evicted_at || a.budget != b.budget || a.refresh_step != b.refresh_step ? 1 : 0;
     }
   }
