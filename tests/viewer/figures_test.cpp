@@ -181,6 +181,7 @@ TEST_F(Figures, all_heads_show_the_stats_of_the_trace) {
 }
 
 TEST_F(Figures, comparison_shows_the_headline_figures) {
+  view([](ViewState& v) { v.all_controls = true; });
   const Figure figure = make("compare");
   const replay::ResultsReader reader(small_results().results);
   const std::vector<double> expected = reader.figure(0, "retained_mass");
@@ -199,6 +200,32 @@ TEST_F(Figures, comparison_shows_the_headline_figures) {
     ++points;
   }
   EXPECT_GE(points, 4U);
+}
+
+TEST_F(Figures, controls_that_would_press_the_strategies_together_are_named_instead_of_drawn) {
+  const auto spans = [](const Figure& figure, bool controls) {
+    double low = INFINITY, high = -INFINITY;
+    for (const Series& series : figure.series) {
+      if (controls != (series.role == Role::control)) continue;
+      low = std::min(low, *std::min_element(series.y.begin(), series.y.end()));
+      high = std::max(high, *std::max_element(series.y.begin(), series.y.end()));
+    }
+    return std::pair(low, high);
+  };
+  const Figure near = make("compare");
+  view([](ViewState& v) { v.all_controls = true; });
+  const Figure all = make("compare");
+  ASSERT_LT(near.series.size(), all.series.size()) << "random and streaming are far off in the small results";
+  const auto [low, high] = spans(near, false);
+  EXPECT_GE(high - low, (near.y.high - near.y.low) * 0.58) << "two thirds, less the margins";
+  EXPECT_LE(all.y.low, spans(all, true).first);
+  EXPECT_GE(all.y.high, spans(all, true).second);
+  for (const Series& series : all.series) {
+    const bool drawn =
+        std::any_of(near.series.begin(), near.series.end(), [&](const Series& one) { return one.name == series.name; });
+    EXPECT_TRUE(drawn || near.notes.front().find(series.end_label) != std::string::npos) << series.name;
+    EXPECT_TRUE(drawn || series.role == Role::control) << series.name;
+  }
 }
 
 TEST_F(Figures, differences_to_b_are_those_of_the_headline_figures) {

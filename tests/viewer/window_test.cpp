@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/viewer/window_bench.h"
+#include "viewer/model/figures.h"
 
 namespace kvwave::viewer {
 namespace {
@@ -188,6 +189,41 @@ TEST(Window, compare_shows_differences_and_the_steps_at_the_cursor) {
   bench.frames(2);
   bench.act([](ImGuiTestContext* robot) { robot->ItemClick("//Compare/at cursor"); });
   EXPECT_TRUE(bench.view().at_cursor);
+}
+
+TEST(Window, the_name_of_a_line_lifts_it_and_a_click_there_chooses_it) {
+  struct Lines {
+    Bench& bench;
+    std::string lifted = {}, a = {}, b = {};
+    std::string name_of(std::uint32_t c) const { return line_name(bench.session().results().configuration(c)); }
+  };
+  Bench bench;
+  Lines lines{bench};
+  bench.act([](ImGuiTestContext* robot) { robot->WindowClose("//Heads"); });  // room for names
+  bench.act(
+      [](ImGuiTestContext* robot) {
+        Lines& found = *static_cast<Lines*>(robot->Test->UserData);
+        const ImGuiWindow* window = robot->GetWindowByRef("//Compare");
+        const std::string& lifted = found.bench.workbench().ui().plots["compare"].lifted;
+        for (float y = window->Size.y * 0.25F; y < window->Size.y - 60; y += 5) {
+          robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x - 40, window->Pos.y + y));
+          robot->Yield(2);
+          if (!lifted.empty()) break;
+        }
+        found.lifted = lifted;
+        robot->MouseClick();
+        robot->Yield(2);
+        found.a = found.name_of(found.bench.view().selection.a);
+        robot->KeyDown(ImGuiMod_Shift);
+        robot->MouseClick();
+        robot->KeyUp(ImGuiMod_Shift);
+        robot->Yield(2);
+        found.b = found.name_of(found.bench.view().selection.b);
+      },
+      &lines);
+  ASSERT_NE(lines.lifted, "") << "no name was met on the way down";
+  EXPECT_EQ(lines.a, lines.lifted);
+  EXPECT_EQ(lines.b, lines.lifted);
 }
 
 TEST(Window, theme_layout_and_help_answer_keys_and_menus) {

@@ -51,6 +51,7 @@ po::options_description described() {
   add("scope", text(), "heads behind the token figures: all, layer, kv_head");
   add("metric", text(), "of the comparison, default retained_mass");
   add("minus-b", "the comparison over budgets as differences to strategy B");
+  add("all-controls", "the comparison over budgets with controls too that press the strategies together");
   add("at-cursor", "the comparison over layers at the cursor instead of over the whole run");
   return options;
 }
@@ -130,6 +131,7 @@ void set_view(const Arguments& args, Session& session) {
   }
   view.normalised = args.has("normalised");
   view.minus_b = args.has("minus-b");
+  view.all_controls = args.has("all-controls");
   view.at_cursor = args.has("at-cursor");
   if (args.has("rho")) {
     const double rho = traces::parse_real("rho", args.text("rho"), 0, 1);
@@ -140,7 +142,8 @@ void set_view(const Arguments& args, Session& session) {
     }
     view.rho = static_cast<std::size_t>(found - trace.info.rho.begin());
   }
-  for (const char* option : {"a", "b", "compared", "scope", "metric", "value", "minus-b", "at-cursor"}) {
+  for (const char* option :
+       {"a", "b", "compared", "scope", "metric", "value", "minus-b", "all-controls", "at-cursor"}) {
     if (args.has(option) && !session.has_results() &&
         !(option == std::string_view("value") && args.text(option) == "demand")) {
       throw UsageError(fmt::format("option --{} needs results: kvwave replay {} -o results.h5", option, trace.name()));

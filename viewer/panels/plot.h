@@ -1,6 +1,7 @@
 // Draws any figure: titles, axes, lines, heatmap with its colour bar, the time cursor, tooltips with exact values.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "viewer/panels/ui.h"
@@ -11,6 +12,7 @@ namespace kvwave::viewer {
 struct PlotClick {
   bool clicked = false;
   double x = 0, y = 0;
+  std::string series = {};  ///< whose line or name it was, of those named beside their ends
 };
 
 /// The newest figure of that name into `size` pixels, or why there is none.
