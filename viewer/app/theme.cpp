@@ -48,6 +48,8 @@ void set_widget_colours(const Theme& t) {
   c[ImGuiCol_ScrollbarGrabHovered] = strong;
   c[ImGuiCol_ScrollbarGrabActive] = t.muted;
   c[ImGuiCol_CheckMark] = t.accent;
+  c[ImGuiCol_CheckboxSelectedBg] = tint_strong;
+  c[ImGuiCol_InputTextCursor] = t.ink;
   c[ImGuiCol_SliderGrab] = t.accent;
   c[ImGuiCol_SliderGrabActive] = t.accent;
   c[ImGuiCol_Button] = soft;
@@ -74,6 +76,10 @@ void set_widget_colours(const Theme& t) {
   c[ImGuiCol_TableRowBgAlt] = with_alpha(t.ink, 0.025F);
   c[ImGuiCol_TextSelectedBg] = with_alpha(t.accent, 0.3F);
   c[ImGuiCol_NavCursor] = t.accent;
+  c[ImGuiCol_NavWindowingHighlight] = t.accent;
+  c[ImGuiCol_NavWindowingDimBg] = rgb(0x000000, 0.25F);
+  c[ImGuiCol_DragDropTarget] = t.accent;
+  c[ImGuiCol_DragDropTargetBg] = with_alpha(t.accent, 0.16F);
   c[ImGuiCol_ModalWindowDimBg] = rgb(0x000000, 0.25F);
 }
 

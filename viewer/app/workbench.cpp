@@ -270,6 +270,7 @@ void Workbench::draw_welcome() {
   ImGui::Begin("welcome", nullptr,
                ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings);
   std::string text = ui_.session.busy() ? "reading ..." : "Drop a trace here, and its results; or File > Open (Ctrl+O)";
+  if (const std::string missing = ui_.session.missing_trace(); !missing.empty()) text = missing;
   if (!messages_.empty()) text = messages_.back();
   draw_message(ui_, text, ImGui::GetContentRegionAvail());
   ImGui::End();
