@@ -267,6 +267,16 @@ TEST_F(Figures, layers_at_the_cursor_are_the_steps_around_it) {
   }
 }
 
+TEST_F(Figures, over_time_a_and_b_run_between_the_random_control_and_the_ceiling) {
+  const Figure figure = make("compare-steps");
+  ASSERT_EQ(figure.series.size(), 4U) << "small results: random has parameters in its name";
+  EXPECT_EQ(figure.series[2].role, Role::b);
+  EXPECT_EQ(figure.series[3].role, Role::a);
+  std::vector<std::string> ends = {figure.series[0].end_label, figure.series[1].end_label};
+  std::sort(ends.begin(), ends.end());
+  EXPECT_EQ(ends, (std::vector<std::string>{"ceiling", "random"}));
+}
+
 TEST_F(Figures, another_shown_trace_forgets_the_figures_of_the_one_before) {
   const TemporaryFolder folder;
   replay::SyntheticOptions other = small_results().options;

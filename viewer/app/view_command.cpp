@@ -212,7 +212,10 @@ int run_export(const Arguments& args, Session& session) {
   options.tabs = tabs_of(args);
   options.folder = args.text("export");
   if (options.folder.empty()) throw UsageError("option --export: expected a folder, got ''");
-  options.panels = args.list("panel");
+  for (const std::string& panel : args.list("panel")) {
+    if (std::find(options.panels.begin(), options.panels.end(), panel) == options.panels.end())
+      options.panels.push_back(panel);
+  }
   options.theme = theme_of(args).value_or(ThemeKind::light);
   options.overwrite = args.has("force");
   if (args.has("scale")) options.scale = static_cast<float>(traces::parse_real("scale", args.text("scale"), 0.5, 4));
@@ -261,6 +264,9 @@ int view_command(std::span<const std::string> args) {
   }
   if (given.has("export") && (given.has("frames") || given.has("measure"))) {
     throw UsageError("option --export draws pictures, --frames and --measure a window: choose one");
+  }
+  for (const std::string& file : window.files) {
+    if (file.empty()) throw UsageError("the name of a file is empty");
   }
   Session session;
   for (const std::string& file : window.files) session.open(file);

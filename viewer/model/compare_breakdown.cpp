@@ -105,8 +105,9 @@ Figure compare_steps_figure(const FigureInputs& in) {
   for (std::uint32_t c = 0; c < configurations.size(); ++c) {
     const auto& one = configurations[c];
     if (!one.control || one.budget != configurations[a].budget || c == a || c == b || one.strategy == "full") continue;
-    if (one.strategy == "ceiling" || one.strategy.ends_with("/random")) {
+    if (one.strategy == "ceiling" || one.strategy.find("/random") != std::string::npos) {
       add(c, Role::control, controls++, line_name(one));
+      figure.series.back().end_label = one.strategy == "ceiling" ? "ceiling" : "random";
     }
   }
   if (b != a) add(b, Role::b, 0, "B: " + configuration_name(configurations[b]));

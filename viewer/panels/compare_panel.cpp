@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "viewer/model/figures.h"
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {
@@ -66,8 +67,7 @@ void controls(Ui& ui, int& shown) {
   if (shown < 2) {
     ImGui::Checkbox("minus B", &view.minus_b);
     ImGui::SetItemTooltip("differences to strategy B at the same budget: near lines come apart");
-    ImGui::SameLine();
-    ImGui::Checkbox("all controls", &view.all_controls);
+    flowing_checkbox("all controls", view.all_controls);
     ImGui::SetItemTooltip("controls too that lie far from the strategies and press them together");
   } else if (shown == 2) {
     ImGui::Checkbox("at cursor", &view.at_cursor);
@@ -88,7 +88,7 @@ void compare_panel(Ui& ui) {
   if (ui.session.has_results()) controls(ui, shown);
   const PlotClick click =
       draw_figure(ui, kFigureNames[static_cast<std::size_t>(shown)], ImGui::GetContentRegionAvail());
-  if (!click.series.empty()) choose(ui, click.series);
+  if (!click.series.empty() && (shown < 2 || !click.clicked)) choose(ui, click.series);
   if (!click.clicked || shown < 2) return;
   ViewState view = ui.view();
   const auto at = static_cast<std::uint32_t>(std::max(0L, std::lround(click.x)));

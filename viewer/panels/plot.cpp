@@ -9,6 +9,7 @@
 
 #include "viewer/panels/colour_bar.h"
 #include "viewer/panels/plot_labels.h"
+#include "viewer/panels/plot_legend.h"
 #include "viewer/panels/plot_marks.h"
 #include "viewer/panels/plot_selection.h"
 #include "viewer/panels/plot_tooltip.h"
@@ -17,44 +18,8 @@ namespace kvwave::viewer {
 namespace {
 
 constexpr float kSmallestPlot = 48;
-constexpr float kLineReach = 7;  // pixels from a line at which the mouse is at it
-constexpr std::size_t kMostInPanelLegend = 7;
-
-// Swatches and names, flowing over as many lines as it takes.
-void draw_legend(Ui& ui, const Figure& figure, float width) {
-  std::vector<const Series*> named;
-  std::size_t others = 0;
-  for (const Series& series : figure.series) {
-    if (series.name.ends_with(", q_heads") || !series.end_label.empty()) continue;
-    // A panel is small: many lines are told apart by their tooltip, A and B by the legend. A picture names all.
-    const bool brief = !ui.exporting && figure.series.size() > kMostInPanelLegend;
-    if (brief && series.role != Role::a && series.role != Role::b) {
-      ++others;
-    } else {
-      named.push_back(&series);
-    }
-  }
-  if (named.size() < 2 && (named.empty() || named.front()->role == Role::reference)) return;
-  ImGui::PushFont(nullptr, kSmallSize);
-  ImDrawList* draw = ImGui::GetWindowDrawList();
-  const ImVec2 start = ImGui::GetCursorScreenPos();
-  const float line = ImGui::GetTextLineHeight() + 2 * ui.scale, swatch = 18 * ui.scale;
-  float x = 0, y = 0;
-  for (auto series = named.rbegin(); series != named.rend(); ++series) {  // what is drawn last comes first
-    const float entry = swatch + 6 * ui.scale + ImGui::CalcTextSize((*series)->name.c_str()).x;
-    if (x > 0 && x + entry > width) x = 0, y += line;
-    const ImVec2 at(start.x + x, start.y + y);
-    draw_swatch(ui, **series, ImVec2(at.x, at.y + line / 2 - ui.scale), swatch);
-    draw->AddText(ImVec2(at.x + swatch + 6 * ui.scale, at.y), packed(ui.theme.ink), (*series)->name.c_str());
-    x += entry + 16 * ui.scale;
-  }
-  if (others > 0) {
-    draw->AddText(ImVec2(start.x + x, start.y + y), packed(ui.theme.muted),
-                  fmt::format("{} more: point at them", others).c_str());
-  }
-  ImGui::Dummy(ImVec2(width, y + line));
-  ImGui::PopFont();
-}
+constexpr float kRoomyPlot = 90;  // pixels high at least, or the legend goes
+constexpr float kLineReach = 7;   // pixels from a line at which the mouse is at it
 
 void update_texture(const Figure& figure, std::uint64_t version, PlotMemory& memory) {
   const ImPlotRect limits = ImPlot::GetPlotLimits();
@@ -243,14 +208,17 @@ PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size) {
 PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
   const float top = ImGui::GetCursorPosY();
   draw_title(ui, figure);
-  draw_legend(ui, figure, size.x);
   std::string notes;
   for (const std::string& note : figure.notes) notes += (notes.empty() ? "" : "; ") + note;
   ImGui::PushFont(nullptr, kSmallSize);
   const float note_height =
       notes.empty() ? 0 : ImGui::CalcTextSize(notes.c_str(), nullptr, false, size.x).y + 3 * ui.scale;
   ImGui::PopFont();
-  const float height = size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
+  const auto rest = [&] {
+    return size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
+  };
+  draw_legend(ui, figure, ImVec2(size.x, ui.exporting ? rest() : rest() - kRoomyPlot * ui.scale));
+  const float height = rest();
   if (size.x < kSmallestPlot || height < kSmallestPlot) return {};
   const PlotClick click = draw_plot(ui, figure, version, ImVec2(size.x, height));
   if (!notes.empty()) {
@@ -261,25 +229,6 @@ PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, 
     ImGui::PopFont();
   }
   return click;
-}
-
-bool choice(const char* id, std::span<const char* const> words, int& chosen) {
-  bool changed = false;
-  ImGui::PushID(id);
-  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(1, ImGui::GetStyle().ItemSpacing.y));
-  for (int i = 0; i < static_cast<int>(words.size()); ++i) {
-    if (i > 0) ImGui::SameLine();
-    const bool on = i == chosen;
-    if (on) {
-      ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
-      ImGui::PushStyleColor(ImGuiCol_ButtonHovered, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
-    }
-    if (ImGui::Button(words[static_cast<std::size_t>(i)]) && !on) chosen = i, changed = true;
-    if (on) ImGui::PopStyleColor(2);
-  }
-  ImGui::PopStyleVar();
-  ImGui::PopID();
-  return changed;
 }
 
 }  // namespace kvwave::viewer

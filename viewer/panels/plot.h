@@ -27,7 +27,4 @@ void draw_title(Ui& ui, const Figure& figure);
 /// Centred muted text in place of a plot.
 void draw_message(Ui& ui, std::string_view text, ImVec2 size);
 
-/// A row of words of which one is chosen; true when that changed.
-bool choice(const char* id, std::span<const char* const> words, int& chosen);
-
 }  // namespace kvwave::viewer

@@ -60,7 +60,7 @@ std::vector<const Series*> named_lines(const Ui& ui, const Figure& figure, float
   }
   std::stable_sort(named.begin(), named.end(),
                    [](const Series* x, const Series* y) { return rank_of(x->role) > rank_of(y->role); });
-  const auto fit = static_cast<std::size_t>(std::max(0.0F, (height - kXAxisHeight * ui.scale) / label_height(ui)));
+  const auto fit = static_cast<std::size_t>(std::max(0.0F, (height - kXAxisHeight * ui.scale) / label_height(ui) + 1));
   unnamed = named.size() - std::min(named.size(), fit);
   named.resize(named.size() - unnamed);
   return named;
@@ -140,8 +140,8 @@ const Series* draw_end_labels(Ui& ui, const Figure& figure, ImVec2 whole, float 
     const float alpha = lifted.empty() || up ? 1.0F : 0.45F;
     const ImVec4 colour = ui.theme.of(series.role, series.colour);
     // From the line's end to its name, level as far as the plot goes.
-    const std::array<ImVec2, 3> leader = {ImVec2(end.x + 6 * ui.scale, end.y), ImVec2(edge + 3 * ui.scale, end.y),
-                                          ImVec2(text_x - 4 * ui.scale, at[i])};
+    const std::array<ImVec2, 3> leader = {ImVec2(std::min(end.x + 6 * ui.scale, edge + 2 * ui.scale), end.y),
+                                          ImVec2(edge + 3 * ui.scale, end.y), ImVec2(text_x - 4 * ui.scale, at[i])};
     draw->AddPolyline(leader.data(), static_cast<int>(leader.size()), packed(colour, 0.55F * alpha),
                       (up ? 1.6F : 1.0F) * ui.scale);
     ImGui::PushFont(up ? ui.fonts.bold : font_of(ui, series.role), kSmallSize);
