@@ -142,7 +142,8 @@ void fit_axis(Figure& figure, bool all_controls) {
     ValueRange own;
     own.include(one);
     if (range.holds(own)) return false;
-    beyond += fmt::format("{}{} {:.2g} to {:.2g}", beyond.empty() ? "" : ", ", one.end_label, own.low, own.high);
+    const auto [low, high] = std::minmax_element(one.y.begin(), one.y.end());
+    beyond += fmt::format("{}{} {:.2g} to {:.2g}", beyond.empty() ? "" : ", ", one.end_label, *low, *high);
     return true;
   });
   if (!beyond.empty()) figure.notes.push_back("controls beyond the axis: " + beyond);

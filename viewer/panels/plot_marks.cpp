@@ -82,6 +82,24 @@ void draw_dashes(const Series& series, ImU32 colour, float scale) {
   ImPlot::PopPlotClipRect();
 }
 
+// All lines have their points at the same x: the intervals of A and B stand beside them, those of the rest step back.
+void draw_intervals(const Series& series, ImPlotSpec spec, Emphasis emphasis, float scale) {
+  constexpr float kBeside = 4, kBack = 0.35F;
+  const bool chosen = series.role == Role::a || series.role == Role::b;
+  const float shift = series.role == Role::a ? -kBeside * scale : series.role == Role::b ? kBeside * scale : 0;
+  std::vector<double> x, below, above;
+  for (std::size_t i = 0; i < series.x.size(); ++i) {
+    const ImVec2 at = ImPlot::PlotToPixels(series.x[i], series.y[i]);
+    x.push_back(ImPlot::PixelsToPlot(at.x + shift, at.y).x);
+    below.push_back(series.y[i] - series.low[i]);
+    above.push_back(series.high[i] - series.y[i]);
+  }
+  spec.Marker = ImPlotMarker_None;
+  spec.LineWeight = (chosen ? 1.4F : 1.0F) * scale;
+  if (!chosen && emphasis == Emphasis::plain) spec.LineColor.w *= kBack;
+  ImPlot::PlotErrorBars(series.name.c_str(), x.data(), series.y.data(), below.data(), above.data(), count(x), spec);
+}
+
 void draw_line(const Series& series, ImPlotSpec spec, Emphasis emphasis, float scale) {
   if (series.dashed) return draw_dashes(series, packed(spec.LineColor), scale);
   const bool few = series.x.size() <= kMostMarkers;
@@ -101,15 +119,7 @@ void draw_line(const Series& series, ImPlotSpec spec, Emphasis emphasis, float s
     dots.MarkerSize = (small ? 3.0F : 3.6F) * scale;
     ImPlot::PlotScatter(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), dots);
   }
-  if (series.low.size() == series.x.size() && !series.low.empty()) {
-    std::vector<double> below(series.x.size()), above(series.x.size());
-    for (std::size_t i = 0; i < series.x.size(); ++i)
-      below[i] = series.y[i] - series.low[i], above[i] = series.high[i] - series.y[i];
-    spec.Marker = ImPlotMarker_None;
-    spec.LineWeight = scale;
-    ImPlot::PlotErrorBars(series.name.c_str(), series.x.data(), series.y.data(), below.data(), above.data(),
-                          count(series.x), spec);
-  }
+  if (series.low.size() == series.x.size() && !series.low.empty()) draw_intervals(series, spec, emphasis, scale);
 }
 
 // One level per layer, drawn from half a layer before to half after.
