@@ -41,6 +41,19 @@ TEST(BadInput, a_file_of_another_kind_is_named) {
   EXPECT_EQ(session.figure("wave").figure, nullptr);
 }
 
+TEST(BadInput, results_or_a_profile_alone_say_which_trace_is_missing) {
+  const TemporaryFolder folder;
+  Session session;
+  EXPECT_EQ(session.missing_trace(), "");
+  EXPECT_EQ(message_after(session, small_results().results), "") << "no mistake: the trace may come next";
+  EXPECT_TRUE(has(session.missing_trace(), "results.h5") && has(session.missing_trace(), "small.h5"))
+      << session.missing_trace();
+  session.open(small_results().trace);
+  session.wait();
+  EXPECT_EQ(session.missing_trace(), "");
+  EXPECT_TRUE(session.has_results());
+}
+
 TEST(BadInput, results_of_another_trace_say_whose_they_are) {
   const TemporaryFolder folder;
   replay::SyntheticOptions options;

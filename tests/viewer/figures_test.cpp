@@ -7,36 +7,11 @@
 
 #include "replay/calibrate.h"
 #include "tests/temporary_folder.h"
-#include "tests/viewer/small_results.h"
+#include "tests/viewer/figures_fixture.h"
 #include "viewer/model/figure_text.h"
-#include "viewer/model/session.h"
 
 namespace kvwave::viewer {
 namespace {
-
-class Figures : public testing::Test {
- protected:
-  void SetUp() override {
-    session.open(small_results().trace);
-    session.open(small_results().results);
-    session.wait();
-    ASSERT_TRUE(session.has_results()) << (session.take_messages().empty() ? "" : "see messages");
-  }
-  Figure make(const char* name) {
-    session.figure(name);
-    session.wait();
-    const FigureSlot& slot = session.figure(name);
-    EXPECT_EQ(slot.error, "") << name;
-    return slot.figure ? *slot.figure : Figure();
-  }
-  void view(const std::function<void(ViewState&)>& change) {
-    ViewState changed = session.view();
-    change(changed);
-    session.set_view(changed);
-  }
-  const traces::ModelShape& shape() const { return small_results().options.shape; }
-  Session session;
-};
 
 std::size_t lines_of(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -177,66 +152,6 @@ TEST_F(Figures, all_heads_show_the_stats_of_the_trace) {
       ASSERT_EQ(figure.heatmap->values->at(h, s),
                 static_cast<float>(demand[(s * heads + h) * n_rho + session.view().rho]));
     }
-  }
-}
-
-TEST_F(Figures, comparison_shows_the_headline_figures) {
-  const Figure figure = make("compare");
-  const replay::ResultsReader reader(small_results().results);
-  const std::vector<double> expected = reader.figure(0, "retained_mass");
-  ASSERT_FALSE(expected.empty());
-  std::size_t points = 0;
-  for (std::size_t c = 0; c < expected.size(); ++c) {
-    const auto& configuration = reader.configurations()[c];
-    if (configuration.strategy == "full") continue;
-    const std::string name = configuration.strategy + (configuration.control ? " (control)" : "");
-    const auto series =
-        std::find_if(figure.series.begin(), figure.series.end(), [&](const Series& s) { return s.name == name; });
-    ASSERT_NE(series, figure.series.end()) << name;
-    const auto at = std::find(series->x.begin(), series->x.end(), configuration.budget);
-    ASSERT_NE(at, series->x.end()) << name;
-    EXPECT_EQ(series->y[static_cast<std::size_t>(at - series->x.begin())], expected[c]);
-    ++points;
-  }
-  EXPECT_GE(points, 4U);
-}
-
-TEST_F(Figures, differences_to_b_are_those_of_the_headline_figures) {
-  view([](ViewState& v) { v.minus_b = true; });
-  const Figure figure = make("compare");
-  const replay::ResultsReader reader(small_results().results);
-  const auto& all = reader.configurations();
-  const std::vector<double> mass = reader.figure(0, "retained_mass");
-  const std::string& b = all[session.view().selection.b].strategy;
-  std::size_t points = 0;
-  for (const Series& series : figure.series) {
-    for (std::size_t i = 0; i < series.x.size(); ++i, ++points) {
-      double own = 0, of_b = 0;
-      for (std::size_t c = 0; c < all.size(); ++c) {
-        if (all[c].budget != series.x[i]) continue;
-        if (all[c].strategy + (all[c].control ? " (control)" : "") == series.name) own = mass[c];
-        if (all[c].strategy == b && !all[c].control) of_b = mass[c];
-      }
-      EXPECT_NEAR(series.y[i], own - of_b, 1e-12) << series.name << " at " << series.x[i];
-    }
-  }
-  EXPECT_GE(points, 4U);
-}
-
-TEST_F(Figures, layers_at_the_cursor_are_the_steps_around_it) {
-  view([](ViewState& v) { v.at_cursor = true, v.step = 77; });
-  const Figure figure = make("compare-layers");
-  const replay::ResultsReader reader(small_results().results);
-  const replay::ResultsTrace& trace = reader.traces()[0];
-  const std::vector<float> binned = reader.binned(0, "retained_mass");
-  const std::size_t cells = std::size_t{shape().n_layers} * shape().n_q_heads, bin = 77 / trace.bin_steps;
-  const Series& a = figure.series.back();
-  ASSERT_EQ(a.role, Role::a);
-  for (std::size_t l = 0; l < shape().n_layers; ++l) {
-    double sum = 0;
-    for (std::size_t h = 0; h < shape().n_q_heads; ++h)
-      sum += binned[(session.view().selection.a * trace.n_bins + bin) * cells + l * shape().n_q_heads + h];
-    EXPECT_NEAR(a.y[l], sum / shape().n_q_heads, 1e-6) << "layer " << l;
   }
 }
 

@@ -94,11 +94,49 @@ TEST(Export, refuses_to_replace_and_names_what_it_does_not_know) {
     return std::string();
   };
   EXPECT_NE(usage_error({"--panel", "wavs"}).find("did you mean 'wave'"), std::string::npos);
-  EXPECT_NE(usage_error({"--size", "12"}).find("WIDTHxHEIGHT"), std::string::npos);
+  for (const char* size : {"12", "10x10", "axb", "640x400x3", "", "640x"}) {
+    const std::string error = usage_error({"--size", size});
+    EXPECT_NE(error.find("WIDTHxHEIGHT"), std::string::npos) << error;
+    EXPECT_NE(error.find("'" + std::string(size) + "'"), std::string::npos) << error;
+  }
   EXPECT_NE(usage_error({"--theme", "blue"}).find("light or dark"), std::string::npos);
-  EXPECT_NE(usage_error({"--step", "9999"}).find("--step"), std::string::npos);
-  EXPECT_NE(usage_error({"--a", "nobody@24"}).find("nobody@24"), std::string::npos);
+  for (const char* option : {"--step", "--layer", "--q-head", "--position"}) {
+    const std::string error = usage_error({option, "9999"});
+    EXPECT_NE(error.find(option), std::string::npos) << error;
+    EXPECT_NE(error.find("small.h5 has"), std::string::npos) << error;
+  }
+  for (const char* strategy : {"nobody@24", "uniform/rkv:buffer=16@", "uniform/rkv:buffer=16@x"}) {
+    const std::string error = usage_error({"--a", strategy});
+    EXPECT_NE(error.find("'" + std::string(strategy) + "'"), std::string::npos) << error;
+    EXPECT_NE(error.find("budgets: 24, 40"), std::string::npos) << error;
+    EXPECT_NE(error.find("reasonalloc/rkv:buffer=16"), std::string::npos) << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  }
   EXPECT_NE(usage_error({"--rho", "0.123"}).find("--rho"), std::string::npos);
+}
+
+TEST(Export, without_a_trace_says_which_is_missing) {
+  const TemporaryFolder folder;
+  const auto failure = [&](const std::vector<std::string>& args) {
+    try {
+      view_command(args);
+    } catch (const std::exception& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string results = small_results().results.string(), absent = (folder / "absent.h5").string();
+  for (const std::vector<std::string>& how : {std::vector<std::string>{"--export", (folder / "out").string()},
+                                              std::vector<std::string>{"--measure", "--frames", "1"}}) {
+    std::vector<std::string> args = how;
+    EXPECT_EQ(failure(args), "nothing to show: give a trace");
+    args.push_back(results);
+    EXPECT_NE(failure(args).find("open the trace too"), std::string::npos) << failure(args);
+    args.back() = absent;
+    EXPECT_NE(failure(args).find("absent.h5: cannot be opened"), std::string::npos) << failure(args);
+  }
+  EXPECT_THROW(view_command(std::vector<std::string>{small_results().trace.string(), "--export", ""}),
+               traces::UsageError);
 }
 
 Picture draw(Session& session, const char* name, ThemeKind theme) {

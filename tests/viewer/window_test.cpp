@@ -1,12 +1,12 @@
 // The real workbench, drawn without a display: the Dear ImGui Test Engine presses its buttons and reads what changed.
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/viewer/window_bench.h"
+#include "viewer/model/figures.h"
 
 namespace kvwave::viewer {
 namespace {
@@ -190,6 +190,41 @@ TEST(Window, compare_shows_differences_and_the_steps_at_the_cursor) {
   EXPECT_TRUE(bench.view().at_cursor);
 }
 
+TEST(Window, the_name_of_a_line_lifts_it_and_a_click_there_chooses_it) {
+  struct Lines {
+    Bench& bench;
+    std::string lifted = {}, a = {}, b = {};
+    std::string name_of(std::uint32_t c) const { return line_name(bench.session().results().configuration(c)); }
+  };
+  Bench bench;
+  Lines lines{bench};
+  bench.act([](ImGuiTestContext* robot) { robot->WindowClose("//Heads"); });  // room for names
+  bench.act(
+      [](ImGuiTestContext* robot) {
+        Lines& found = *static_cast<Lines*>(robot->Test->UserData);
+        const ImGuiWindow* window = robot->GetWindowByRef("//Compare");
+        const std::string& lifted = found.bench.workbench().ui().plots["compare"].lifted;
+        for (float y = window->Size.y * 0.25F; y < window->Size.y - 60; y += 5) {
+          robot->MouseMoveToPos(ImVec2(window->Pos.x + window->Size.x - 40, window->Pos.y + y));
+          robot->Yield(2);
+          if (!lifted.empty()) break;
+        }
+        found.lifted = lifted;
+        robot->MouseClick();
+        robot->Yield(2);
+        found.a = found.name_of(found.bench.view().selection.a);
+        robot->KeyDown(ImGuiMod_Shift);
+        robot->MouseClick();
+        robot->KeyUp(ImGuiMod_Shift);
+        robot->Yield(2);
+        found.b = found.name_of(found.bench.view().selection.b);
+      },
+      &lines);
+  ASSERT_NE(lines.lifted, "") << "no name was met on the way down";
+  EXPECT_EQ(lines.a, lines.lifted);
+  EXPECT_EQ(lines.b, lines.lifted);
+}
+
 TEST(Window, theme_layout_and_help_answer_keys_and_menus) {
   Bench bench;
   bench.act([](ImGuiTestContext* robot) {
@@ -221,26 +256,6 @@ TEST(Window, without_a_trace_it_says_what_to_do) {
   bench.frames(3);
   EXPECT_FALSE(bench.session().has_trace());
   EXPECT_EQ(bench.workbench().recent.front(), "/nowhere/absent.h5");
-}
-
-TEST(Window, survives_every_size_down_to_one_pixel) {
-  const HeadlessGl gl;
-  Session session;
-  session.open(small_results().trace);
-  session.open(small_results().results);
-  session.wait();
-  GuiContext gui(ThemeKind::light, 1);
-  gui.build(0, 0, [&] { Workbench(session).draw(); });  // a minimised window
-  for (const auto& [width, height] : {std::pair{1, 1}, {40, 900}, {900, 40}, {320, 200}, {2560, 1440}}) {
-    const GlCanvas canvas(width, height);
-    Workbench workbench(session);
-    for (int i = 0; i < 3; ++i) {
-      gui.dress(workbench.ui());
-      gui.build(width, height, [&] { workbench.draw(); });
-      gui.paint(canvas);
-      session.wait();
-    }
-  }
 }
 
 }  // namespace

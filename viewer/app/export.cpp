@@ -171,6 +171,9 @@ ExportReport export_figures(Session& session, const ExportOptions& options) {
       ViewState changed = view;
       changed.minus_b = !changed.minus_b;
       one_of(changed, name, name + (changed.minus_b ? "-minus-b" : "-absolute"));
+      changed = view;
+      changed.all_controls = !changed.all_controls;
+      one_of(changed, name, name + (changed.all_controls ? "-all-controls" : "-near-controls"));
     }
   }
   return exporter.finish();

@@ -1,5 +1,5 @@
 // One designed light and one dark theme. Colours carry one meaning each: A is blue, B is orange, controls are grey, the
-// trace itself is ink, the time cursor is the accent.
+// trace itself is ink, the time cursor is the accent; other strategies and traces are muted, and never blue or orange.
 #pragma once
 
 #include <cstddef>

@@ -22,7 +22,7 @@ using traces::UsageError;
 constexpr std::string_view kUsage =
     "usage: kvwave view [TRACE.h5]... [RESULTS.h5] [PROFILE.json] [--export DIR]\n"
     "Opens the viewer. The first trace is the one shown everywhere; further ones are overlaid in the wave.";
-constexpr int kMostPixels = 16384;
+constexpr int kLeastPixels = 64, kMostPixels = 16384;
 
 po::options_description described() {
   po::options_description options;
@@ -51,6 +51,7 @@ po::options_description described() {
   add("scope", text(), "heads behind the token figures: all, layer, kv_head");
   add("metric", text(), "of the comparison, default retained_mass");
   add("minus-b", "the comparison over budgets as differences to strategy B");
+  add("all-controls", "the comparison over budgets with controls too that press the strategies together");
   add("at-cursor", "the comparison over layers at the cursor instead of over the whole run");
   return options;
 }
@@ -81,10 +82,15 @@ std::optional<ThemeKind> theme_of(const Arguments& args) {
 void parse_size(const Arguments& args, int& width, int& height) {
   if (!args.has("size")) return;
   const std::string text = args.text("size");
-  const std::size_t cross = text.find('x');
-  if (cross == std::string::npos) throw UsageError("option --size: expected WIDTHxHEIGHT, got '" + text + "'");
-  width = static_cast<int>(traces::parse_integer("size", text.substr(0, cross), 64, kMostPixels));
-  height = static_cast<int>(traces::parse_integer("size", text.substr(cross + 1), 64, kMostPixels));
+  const std::size_t cross = text.find_first_of("xX");
+  try {
+    if (cross == std::string::npos) throw UsageError("no cross");
+    width = static_cast<int>(traces::parse_integer("size", text.substr(0, cross), kLeastPixels, kMostPixels));
+    height = static_cast<int>(traces::parse_integer("size", text.substr(cross + 1), kLeastPixels, kMostPixels));
+  } catch (const UsageError&) {  // the whole of it, not the half that is wrong
+    throw UsageError(fmt::format("option --size: expected WIDTHxHEIGHT as in 1280x800, each from {} to {}, got '{}'",
+                                 kLeastPixels, kMostPixels, text));
+  }
 }
 
 // "uniform/rkv@128"; without a budget the one that is chosen already, or the only one.
@@ -93,16 +99,31 @@ std::uint32_t find_configuration(const Session& session, const char* option, con
   const auto& all = session.results().cache->reader().configurations();
   const std::size_t at = text.rfind('@');
   const std::string strategy = text.substr(0, at);
-  const auto budget = at == std::string::npos
-                          ? all[chosen].budget
-                          : static_cast<std::uint32_t>(traces::parse_integer(option, text.substr(at + 1), 0, 1 << 30));
-  std::vector<std::string> names;
+  const std::string budget = at == std::string::npos ? std::to_string(all[chosen].budget) : text.substr(at + 1);
+  std::vector<std::string> names, strategies, budgets;
+  const auto add = [](std::vector<std::string>& to, const std::string& one) {
+    if (std::find(to.begin(), to.end(), one) == to.end()) to.push_back(one);
+  };
   for (std::uint32_t c = 0; c < all.size(); ++c) {
-    if ((all[c].strategy == strategy || all[c].full_text == strategy) && all[c].budget == budget) return c;
-    names.push_back(fmt::format("{}@{}", all[c].strategy, all[c].budget));
+    const std::string its = std::to_string(all[c].budget);
+    if ((all[c].strategy == strategy || all[c].full_text == strategy) && its == budget) return c;
+    names.push_back(all[c].strategy + "@" + its);
+    add(strategies, all[c].strategy);
+    add(budgets, its);
   }
-  throw UsageError(
-      fmt::format("option --{}: the results hold no '{}'{}", option, text, traces::did_you_mean(text, names)));
+  throw UsageError(fmt::format("option --{}: expected STRATEGY@BUDGET of {}, got '{}'{}; strategies: {}; budgets: {}",
+                               option, session.results().cache->reader().path().string(), text,
+                               traces::did_you_mean(text, names), fmt::join(strategies, ", "),
+                               fmt::join(budgets, ", ")));
+}
+
+// A whole number that the trace limits; the message names the trace.
+std::uint32_t of_trace(const Arguments& args, const char* option, const TraceSnapshot& trace, std::uint32_t n) {
+  try {
+    return args.integer(option, 0, std::int64_t{std::max(1U, n)} - 1);
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("{} ({} has {})", error.what(), trace.name(), n));
+  }
 }
 
 template <class Enum, std::size_t N>
@@ -120,27 +141,29 @@ void set_view(const Arguments& args, Session& session) {
   ViewState view = session.view();
   const TraceSnapshot& trace = session.trace();
   const traces::ModelShape& shape = trace.info.shape;
-  if (args.has("step")) view.step = args.integer("step", 0, std::max(1U, trace.n_steps()) - 1);
-  if (args.has("layer")) view.selection.layer = args.integer("layer", 0, shape.n_layers - 1);
-  if (args.has("q-head")) view.selection.q_head = args.integer("q-head", 0, shape.n_q_heads - 1);
-  if (args.has("position")) view.selection.position = args.integer("position", 0, std::max(1U, trace.n_positions) - 1);
+  if (args.has("step")) view.step = of_trace(args, "step", trace, trace.n_steps());
+  if (args.has("layer")) view.selection.layer = of_trace(args, "layer", trace, shape.n_layers);
+  if (args.has("q-head")) view.selection.q_head = of_trace(args, "q-head", trace, shape.n_q_heads);
+  if (args.has("position")) view.selection.position = of_trace(args, "position", trace, trace.n_positions);
   if (args.has("window")) {
     view.window_only = true;
     view.window = args.integer("window", 1, 1 << 30);
   }
   view.normalised = args.has("normalised");
   view.minus_b = args.has("minus-b");
+  view.all_controls = args.has("all-controls");
   view.at_cursor = args.has("at-cursor");
   if (args.has("rho")) {
     const double rho = traces::parse_real("rho", args.text("rho"), 0, 1);
     const auto found = std::find(trace.info.rho.begin(), trace.info.rho.end(), rho);
     if (found == trace.info.rho.end()) {
-      throw UsageError(
-          fmt::format("option --rho: {} holds {}, not {:g}", trace.name(), fmt::join(trace.info.rho, ", "), rho));
+      throw UsageError(fmt::format("option --rho: expected one of {}'s {}, got '{}'", trace.name(),
+                                   fmt::join(trace.info.rho, ", "), args.text("rho")));
     }
     view.rho = static_cast<std::size_t>(found - trace.info.rho.begin());
   }
-  for (const char* option : {"a", "b", "compared", "scope", "metric", "value", "minus-b", "at-cursor"}) {
+  for (const char* option :
+       {"a", "b", "compared", "scope", "metric", "value", "minus-b", "all-controls", "at-cursor"}) {
     if (args.has(option) && !session.has_results() &&
         !(option == std::string_view("value") && args.text(option) == "demand")) {
       throw UsageError(fmt::format("option --{} needs results: kvwave replay {} -o results.h5", option, trace.name()));
@@ -156,7 +179,7 @@ void set_view(const Arguments& args, Session& session) {
     view.metric = args.text("metric");
     if (std::find(metrics.begin(), metrics.end(), view.metric) == metrics.end()) {
       throw UsageError(
-          fmt::format("option --metric: the results hold {}, not '{}'", fmt::join(metrics, ", "), view.metric));
+          fmt::format("option --metric: expected one of {}, got '{}'", fmt::join(metrics, ", "), view.metric));
     }
   }
   session.set_view(view);
@@ -165,7 +188,7 @@ void set_view(const Arguments& args, Session& session) {
 // What could not be opened ends a command; in a window it is a line at the bottom.
 void fail_on_messages(Session& session) {
   const auto messages = session.take_messages();
-  if (!session.has_trace()) throw WindowError(messages.empty() ? "nothing to show: give a trace" : messages.front());
+  fail_without_trace(session, messages);
   for (const std::string& message : messages) {
     if (message.find("were not finite") == std::string::npos) throw WindowError(message);
     fmt::print(stderr, "kvwave view: {}\n", message);
@@ -188,7 +211,11 @@ int run_export(const Arguments& args, Session& session) {
   ExportOptions options;
   options.tabs = tabs_of(args);
   options.folder = args.text("export");
-  options.panels = args.list("panel");
+  if (options.folder.empty()) throw UsageError("option --export: expected a folder, got ''");
+  for (const std::string& panel : args.list("panel")) {
+    if (std::find(options.panels.begin(), options.panels.end(), panel) == options.panels.end())
+      options.panels.push_back(panel);
+  }
   options.theme = theme_of(args).value_or(ThemeKind::light);
   options.overwrite = args.has("force");
   if (args.has("scale")) options.scale = static_cast<float>(traces::parse_real("scale", args.text("scale"), 0.5, 4));
@@ -237,6 +264,9 @@ int view_command(std::span<const std::string> args) {
   }
   if (given.has("export") && (given.has("frames") || given.has("measure"))) {
     throw UsageError("option --export draws pictures, --frames and --measure a window: choose one");
+  }
+  for (const std::string& file : window.files) {
+    if (file.empty()) throw UsageError("the name of a file is empty");
   }
   Session session;
   for (const std::string& file : window.files) session.open(file);

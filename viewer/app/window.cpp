@@ -157,6 +157,13 @@ void run_window(Session& session, const WindowOptions& options) {
   write_settings(folder, settings);
 }
 
+void fail_without_trace(const Session& session, const std::vector<std::string>& messages) {
+  if (session.has_trace()) return;
+  if (!messages.empty()) throw WindowError(messages.front());
+  const std::string missing = session.missing_trace();
+  throw WindowError(missing.empty() ? "nothing to show: give a trace" : missing);
+}
+
 FrameTimes run_headless(Session& session, const WindowOptions& options) {
   const auto begin = Clock::now();
   const HeadlessGl gl;
@@ -173,7 +180,7 @@ FrameTimes run_headless(Session& session, const WindowOptions& options) {
     gui.paint(screen);
     finish_drawing();
     if (session.has_trace() && session.figure("wave").figure) break;
-    if (!session.busy()) throw WindowError("nothing could be opened");
+    if (!session.busy()) fail_without_trace(session, workbench.messages());
   }
   times.first_ms = milliseconds_since(begin);
   session.wait();

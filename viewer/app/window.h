@@ -19,6 +19,9 @@ struct WindowOptions {
   PanelTabs tabs;                  ///< in front when it opens
 };
 
+/// Throws WindowError when no trace is open: with the first of the messages about files, or with what is missing.
+void fail_without_trace(const Session& session, const std::vector<std::string>& messages);
+
 /// Runs until the window is closed. Throws WindowError without a display or OpenGL 3.3.
 void run_window(Session& session, const WindowOptions& options);
 

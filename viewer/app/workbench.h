@@ -30,6 +30,8 @@ class Workbench {
   void draw();
 
   Ui& ui() { return ui_; }
+  /// About files that were opened, until the user dismisses them.
+  const std::vector<std::string>& messages() const { return messages_; }
   bool playing = false;
   bool quit = false;
   bool reset_layout = false;

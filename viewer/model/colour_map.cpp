@@ -64,12 +64,6 @@ const std::array<std::uint32_t, 256>& colour_table(ColourMap map) {
   return map == ColourMap::sequential ? sequential : diverging;
 }
 
-Rgb line_colour(std::size_t index) {
-  static constexpr std::array<Rgb, kLineColours> kColours = {
-      {{0, 114, 178}, {213, 94, 0}, {0, 158, 115}, {204, 121, 167}, {86, 180, 233}, {230, 159, 0}, {137, 98, 64}}};
-  return kColours[index % kColours.size()];
-}
-
 double luminance(Rgb colour) {
   return 0.2126 * linear(colour.r) + 0.7152 * linear(colour.g) + 0.0722 * linear(colour.b);
 }

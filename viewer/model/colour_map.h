@@ -25,10 +25,6 @@ Rgb map_colour(ColourMap map, float t);
 /// All 256 colours of a map, packed.
 const std::array<std::uint32_t, 256>& colour_table(ColourMap map);
 
-/// Colours of lines: 0 = A (blue), 1 = B (orange), then further ones (after Okabe and Ito); wraps around.
-Rgb line_colour(std::size_t index);
-inline constexpr std::size_t kLineColours = 7;
-
 /// Relative luminance in [0, 1] (WCAG 2): which text colour reads on a background.
 double luminance(Rgb colour);
 

@@ -5,25 +5,10 @@
 #include <fmt/format.h>
 
 #include "viewer/model/figures.h"
+#include "viewer/model/value_range.h"
 
 namespace kvwave::viewer {
 namespace {
-
-/// Lowest and highest finite value seen.
-struct Range {
-  double low = INFINITY, high = -INFINITY;
-  void include(double value) {
-    if (!std::isfinite(value)) return;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  bool empty() const { return low > high; }
-  void give(Axis& axis) const {
-    const double margin = std::max(1e-9, high - low) * 0.05;
-    axis.low = low - margin;
-    axis.high = high + margin;
-  }
-};
 
 /// A metric of every configuration and q_head, over the run or over the steps around the cursor.
 struct HeadValues {
@@ -63,7 +48,7 @@ Figure compare_layers_figure(const FigureInputs& in) {
   figure.x = {.name = "layer", .label = "layer", .low = -0.5, .high = info.n_layers - 0.5};
   set_whole_ticks(figure.x, info.n_layers);
   figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
-  Range range;
+  ValueRange range;
   for (const Role role : {Role::b, Role::a}) {
     const std::uint32_t c = role == Role::a ? in.view.selection.a : in.view.selection.b;
     if (role == Role::b && c == in.view.selection.a) continue;
@@ -104,7 +89,7 @@ Figure compare_steps_figure(const FigureInputs& in) {
   figure.subtitle = results.cache->reader().traces()[results.trace].name + ", mean over layers and q_heads";
   figure.x = {.name = "step", .label = "decode step", .low = -0.5, .high = steps - 0.5};
   figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
-  Range range;
+  ValueRange range;
   const auto add = [&](std::uint32_t c, Role role, std::size_t colour, const std::string& name) {
     Series series{.name = name, .mark = Mark::line, .role = role, .colour = colour};
     for (std::uint32_t s = 0; s < steps; ++s) {
@@ -120,8 +105,9 @@ Figure compare_steps_figure(const FigureInputs& in) {
   for (std::uint32_t c = 0; c < configurations.size(); ++c) {
     const auto& one = configurations[c];
     if (!one.control || one.budget != configurations[a].budget || c == a || c == b || one.strategy == "full") continue;
-    if (one.strategy == "ceiling" || one.strategy.ends_with("/random")) {
-      add(c, Role::control, controls++, one.strategy + " (control)");
+    if (one.strategy == "ceiling" || one.strategy.find("/random") != std::string::npos) {
+      add(c, Role::control, controls++, line_name(one));
+      figure.series.back().end_label = one.strategy == "ceiling" ? "ceiling" : "random";
     }
   }
   if (b != a) add(b, Role::b, 0, "B: " + configuration_name(configurations[b]));

@@ -9,6 +9,7 @@
 
 #include "viewer/model/figures.h"
 #include "viewer/model/headline.h"
+#include "viewer/model/value_range.h"
 
 namespace kvwave::viewer {
 namespace {
@@ -93,7 +94,7 @@ std::vector<Line> lines_of(const replay::ResultsReader& reader) {
   return lines;
 }
 
-// A and B keep their colours; the others share what is left, controls are grey with a marker each.
+// A and B keep their colours; each of the others has one of its own, controls are grey with a marker each.
 void set_role(const FigureInputs& in, const Line& line, std::size_t& others, std::size_t& controls, Series& series) {
   const auto& a = in.results->configuration(in.view.selection.a);
   const auto& b = in.results->configuration(in.view.selection.b);
@@ -106,8 +107,47 @@ void set_role(const FigureInputs& in, const Line& line, std::size_t& others, std
     series.colour = controls++;
   } else {
     series.role = Role::other;
-    series.colour = 2 + others++;
+    series.colour = others++;
   }
+}
+
+// The axis is that of the strategies. Controls join them, nearest first, as long as the strategies keep two thirds of
+// it: the far ones would press all others into one line. The rest is taken out and named.
+void fit_axis(Figure& figure, bool all_controls) {
+  ValueRange range;
+  std::vector<ValueRange> controls;
+  for (const Series& one : figure.series) {
+    if (one.role == Role::control) {
+      controls.emplace_back().include(one);
+    } else {
+      range.include(one);
+    }
+  }
+  const double most = all_controls || range.size() <= 0 ? INFINITY : 1.5 * range.size();
+  const auto with = [&](const ValueRange& one) {
+    ValueRange both = range;
+    both.include(one);
+    return both;
+  };
+  while (!controls.empty()) {
+    const auto nearest = std::min_element(controls.begin(), controls.end(), [&](const auto& x, const auto& y) {
+      return with(x).size() < with(y).size();
+    });
+    if (with(*nearest).size() > most) break;
+    range = with(*nearest);
+    controls.erase(nearest);
+  }
+  std::string beyond;
+  std::erase_if(figure.series, [&](const Series& one) {
+    ValueRange own;
+    own.include(one);
+    if (range.holds(own)) return false;
+    const auto [low, high] = std::minmax_element(one.y.begin(), one.y.end());
+    beyond += fmt::format("{}{} {:.2g} to {:.2g}", beyond.empty() ? "" : ", ", one.end_label, *low, *high);
+    return true;
+  });
+  if (!beyond.empty()) figure.notes.push_back("controls beyond the axis: " + beyond);
+  range.give(figure.y, 0.06);
 }
 
 Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values, bool memory) {
@@ -121,14 +161,14 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
   figure.y = {.name = in.view.metric, .label = metric_label(in.view.metric)};
   if (in.view.minus_b) {
     figure.y.name += "_minus_b";
-    figure.y.label += ", minus B's";
+    figure.y.label += " minus B's";
     figure.subtitle += "; differences to B: " + in.results->configuration(in.view.selection.b).strategy;
   }
   std::size_t others = 0, controls = 0;
-  double low = INFINITY, high = -INFINITY, left = INFINITY, right = 0;
+  double left = INFINITY, right = 0;
   for (const Line& line : lines_of(reader)) {
     if (line.strategy == "full") continue;  // keeps everything: a line along the edge says nothing
-    Series series{.name = line.strategy + (line.control ? " (control)" : ""), .mark = Mark::line};
+    Series series{.name = line_name(reader.configurations()[line.configurations.front()]), .mark = Mark::line};
     series.end_label = line.strategy;
     set_role(in, line, others, controls, series);
     for (const std::uint32_t c : line.configurations) {
@@ -140,11 +180,6 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
       if (std::isfinite(half)) {
         series.low.push_back(y - half);
         series.high.push_back(y + half);
-      }
-      // Differences between strategies are what is looked at; the controls' are ten times as large.
-      if (!in.view.minus_b || series.role != Role::control) {
-        low = std::min({low, y, std::isfinite(half) ? y - half : y});
-        high = std::max({high, y, std::isfinite(half) ? y + half : y});
       }
       left = std::min(left, x_values[c]);
       right = std::max(right, x_values[c]);
@@ -158,19 +193,10 @@ Figure metric_figure(const FigureInputs& in, const std::vector<double>& x_values
     const auto rank = [](Role role) { return role == Role::a ? 3 : role == Role::b ? 2 : role == Role::other ? 1 : 0; };
     return rank(x.role) < rank(y.role);
   });
-  if (in.view.minus_b) {
-    std::erase_if(figure.series, [&](const Series& one) {
-      return one.role == Role::control &&
-             std::all_of(one.y.begin(), one.y.end(), [&](double y) { return y < low || y > high; });
-    });
-    figure.notes.emplace_back("controls beyond the axis are left out");
-  }
-  const double margin = std::max(1e-9, high - low) * 0.06;
-  figure.y.low = low - margin;
-  figure.y.high = high + margin;
+  fit_axis(figure, in.view.all_controls);
   figure.x.logarithmic = !memory && left > 0 && right / left >= 4;
-  figure.x.low = figure.x.logarithmic ? left / 1.12 : left - (right - left) * 0.05 - 1;
-  figure.x.high = figure.x.logarithmic ? right * 1.12 : right + (right - left) * 0.05 + 1;
+  figure.x.low = figure.x.logarithmic ? left / 1.06 : left - (right - left) * 0.05 - 1;
+  figure.x.high = figure.x.logarithmic ? right * 1.06 : right + (right - left) * 0.05 + 1;
   return figure;
 }
 
@@ -185,6 +211,10 @@ const OpenedResults& require_results(const FigureInputs& in) {
 
 std::string configuration_name(const replay::ResultsConfiguration& configuration) {
   return fmt::format("{} at {}", configuration.strategy, configuration.budget);
+}
+
+std::string line_name(const replay::ResultsConfiguration& configuration) {
+  return configuration.strategy + (configuration.control ? " (control)" : "");
 }
 
 std::string metric_label(std::string_view metric) {

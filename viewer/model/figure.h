@@ -14,7 +14,7 @@
 
 namespace kvwave::viewer {
 
-/// Who a line belongs to; one colour each, everywhere.
+/// Who a line belongs to; one colour each, everywhere, but for the others, which share out a palette of muted ones.
 enum class Role { a, b, other, control, reference };
 
 enum class Mark { line, steps, stems, points, band };
@@ -24,8 +24,8 @@ struct Series {
   std::string name = {};
   Mark mark = Mark::line;
   Role role = Role::a;
-  std::size_t colour = 0;                   ///< line_colour index for Role::other, marker shape for Role::control
-  std::vector<double> x = {}, y = {};       ///< equal lengths; NaN leaves a gap
+  std::size_t colour = 0;              ///< which of its role: tells others by colour and marker, controls by marker
+  std::vector<double> x = {}, y = {};  ///< equal lengths; NaN leaves a gap
   std::vector<double> low = {}, high = {};  ///< band edges or error bars; empty without
   bool dashed = false;                      ///< told from a line of equal colour
   std::string end_label = {};               ///< name written beside the line's last point instead of in the legend

@@ -56,7 +56,7 @@ std::string metric_key(const ViewState& view) {
   return fmt::format("{} {}", view.metric, strategies(view));
 }
 std::string compare_key(const ViewState& view) {
-  return fmt::format("{} {}", metric_key(view), view.minus_b);
+  return fmt::format("{} {} {}", metric_key(view), view.minus_b, view.all_controls);
 }
 std::string layers_key(const ViewState& view) {
   return view.at_cursor ? fmt::format("{} {}", metric_key(view), view.step) : metric_key(view);

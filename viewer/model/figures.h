@@ -38,6 +38,8 @@ Figure run_figure(const FigureInputs& in);     ///< provenance of trace and resu
 const OpenedResults& require_results(const FigureInputs& in);
 /// "uniform/rkv at 128".
 std::string configuration_name(const replay::ResultsConfiguration& configuration);
+/// A strategy's line over budgets: "uniform/random (control)".
+std::string line_name(const replay::ResultsConfiguration& configuration);
 /// Metric names as people read them, e.g. "output error, relative".
 std::string metric_label(std::string_view metric);
 /// True when less is better.

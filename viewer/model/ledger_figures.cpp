@@ -61,7 +61,7 @@ Figure ledger_figure(const FigureInputs& in) {
   Table table{.columns = {"", "strategy", "budget", "requested", "realised mean", "realised peak", "cache at peak",
                           "retained mass", "flags"},
               .rows = {},
-              .importance = {9, 9, 8, 1, 6, 5, 3, 7, 4}};
+              .importance = {9, 9, 8, 1, 6, 4, 3, 7, 5}};
   for (std::uint32_t c = 0; c < configurations.size(); ++c) {
     const auto& one = configurations[c];
     std::string flags;
@@ -71,8 +71,8 @@ Figure ledger_figure(const FigureInputs& in) {
     }
     std::string which = c == in.view.selection.a ? "A" : "";
     if (c == in.view.selection.b) which += "B";
-    table.rows.push_back({which, one.strategy + (one.control ? " (control)" : ""), std::to_string(one.budget),
-                          shown(requested, c, "{:.1f}"), shown(mean, c, "{:.1f}"), shown(peak, c, "{:.1f}"),
+    table.rows.push_back({which, line_name(one), std::to_string(one.budget), shown(requested, c, "{:.1f}"),
+                          shown(mean, c, "{:.1f}"), shown(peak, c, "{:.1f}"),
                           c < bytes.size() ? bytes_text(bytes[c]) : "-", shown(mass, c, "{:.4f}"), flags});
   }
   figure.table = std::move(table);

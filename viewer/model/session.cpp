@@ -211,6 +211,7 @@ std::string Session::command() const {
                         one(selection.b), to_word(view_.value), to_word(view_.compared), to_word(view_.scope),
                         view_.metric);
     if (view_.minus_b) text += " --minus-b";
+    if (view_.all_controls) text += " --all-controls";
     if (view_.at_cursor) text += " --at-cursor";
   }
   return text;

@@ -80,6 +80,8 @@ class Session {
 
   /// What went wrong or deserves a line since the last call.
   std::vector<std::string> take_messages();
+  /// Without a trace: which one is missing for what is open already, in a line; empty when nothing is open.
+  std::string missing_trace() const;
   /// The shell command that opens this view again.
   std::string command() const;
   /// Key and value pairs for a figure's JSON.

@@ -147,6 +147,18 @@ void Session::add_results(std::shared_ptr<ResultsCache> results) {
   if (has_trace()) match_results();
 }
 
+std::string Session::missing_trace() const {
+  if (has_trace()) return {};
+  if (loose_results_) {
+    const replay::ResultsReader& reader = loose_results_->reader();
+    std::string whose;
+    for (const auto& one : reader.traces()) whose += (whose.empty() ? "" : " or ") + one.name;
+    return fmt::format("{}: holds results; open the trace too that they are of: {}", reader.path().string(), whose);
+  }
+  if (profile_) return profile_path_.string() + ": holds a profile; open a trace too, which it is drawn over";
+  return {};
+}
+
 void Session::match_results() {
   if (!loose_results_ || !has_trace()) return;
   const replay::ResultsReader& reader = loose_results_->reader();

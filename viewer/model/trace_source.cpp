@@ -12,6 +12,15 @@ std::unique_ptr<traces::TraceReader>& of(std::array<std::unique_ptr<traces::Trac
   return readers[static_cast<std::size_t>(lane)];
 }
 
+// The status, and all rows that belong to it. Rows are looked at before the status: a writer may finish between the
+// two, and a trace that is said to be complete is not looked at again.
+traces::TraceStatus status_after_rows(traces::TraceReader& reader) {
+  const traces::TraceStatus status = reader.status();
+  if (!status.complete || !reader.swmr()) return status;
+  reader.refresh();
+  return reader.status();
+}
+
 }  // namespace
 
 std::uint64_t next_id() {
@@ -21,7 +30,7 @@ std::uint64_t next_id() {
 
 TraceSource::TraceSource(const std::filesystem::path& path) : path_(path), id_(next_id()) {
   auto opened = std::make_unique<traces::TraceReader>(path);
-  snapshot_ = read(*opened, nullptr);
+  snapshot_ = read(*opened, status_after_rows(*opened), nullptr);
   one_reader_ = snapshot_->growing;
   of(readers_, Lane::quick) = std::move(opened);
 }
@@ -42,20 +51,22 @@ bool TraceSource::follow() {
   const std::shared_ptr<const TraceSnapshot> before = snapshot();
   if (!before->growing) return false;
   std::unique_ptr<traces::TraceReader>& reader = of(readers_, Lane::quick);
-  const bool more = reader->refresh() || reader->n_positions() != before->n_positions;
-  if (!more && reader->status().complete == before->status.complete) return false;
-  std::shared_ptr<const TraceSnapshot> now = read(*reader, before.get());
+  reader->refresh();
+  const traces::TraceStatus status = status_after_rows(*reader);
+  if (reader->n_positions() == before->n_positions && status.complete == before->status.complete) return false;
+  std::shared_ptr<const TraceSnapshot> now = read(*reader, status, before.get());
   const std::lock_guard lock(mutex_);
   snapshot_ = std::move(now);
   return true;
 }
 
 std::shared_ptr<const TraceSnapshot> TraceSource::read(const traces::TraceReader& reader,
+                                                       const traces::TraceStatus& status,
                                                        const TraceSnapshot* before) const {
   auto now = std::make_shared<TraceSnapshot>();
   now->path = path_;
   now->info = reader.info();
-  now->status = reader.status();
+  now->status = status;
   now->growing = reader.swmr() && !now->status.complete;
   now->n_positions = reader.n_positions();
   std::error_code error;

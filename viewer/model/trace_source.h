@@ -66,7 +66,8 @@ class TraceSource {
   bool follow();
 
  private:
-  std::shared_ptr<const TraceSnapshot> read(const traces::TraceReader& reader, const TraceSnapshot* before) const;
+  std::shared_ptr<const TraceSnapshot> read(const traces::TraceReader& reader, const traces::TraceStatus& status,
+                                            const TraceSnapshot* before) const;
 
   std::filesystem::path path_;
   std::uint64_t id_;

@@ -33,8 +33,9 @@ struct ViewState {
   Compared compared = Compared::a;
   TokenScope scope = TokenScope::all_heads;
   std::string metric = "retained_mass";
-  bool minus_b = false;    ///< the comparison over budgets shows differences to B's strategy
-  bool at_cursor = false;  ///< the comparison over layers is that of the cursor's steps, not of the whole run
+  bool minus_b = false;       ///< the comparison over budgets shows differences to B's strategy
+  bool all_controls = false;  ///< and controls too that press the strategies together
+  bool at_cursor = false;     ///< the comparison over layers is that of the cursor's steps, not of the whole run
   bool operator==(const ViewState&) const = default;
 };
 

@@ -169,7 +169,7 @@ Figure wave_figure(const FigureInputs& in) {
     figure.series.push_back({.name = t == 0 ? "mean over steps and q_heads" : trace.name(),
                              .mark = Mark::line,
                              .role = t == 0 ? Role::reference : Role::other,
-                             .colour = t + 1,
+                             .colour = t > 0 ? t - 1 : 0,
                              .x = x,
                              .y = wave.mean});
   }

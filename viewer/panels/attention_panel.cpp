@@ -4,14 +4,16 @@
 
 #include <fmt/format.h>
 
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {
 namespace {
 
-// "layer 3" with arrows; true when changed.
+// "layer 3", to drag or to type; true when changed.
 bool spin(const char* name, std::uint32_t& value, std::uint32_t n, float scale) {
   int shown = static_cast<int>(value);
+  flow(88 * scale);
   ImGui::SetNextItemWidth(88 * scale);
   const std::string format = std::string(name) + " %d";
   const bool changed =
@@ -30,9 +32,7 @@ void attention_panel(Ui& ui) {
   choice("shown", kShown, shown);
   Selection selection = ui.view().selection;
   const traces::ModelShape& shape = ui.session.trace().info.shape;
-  ImGui::SameLine();
   spin("layer", selection.layer, shape.n_layers, ui.scale);
-  ImGui::SameLine();
   spin("q_head", selection.q_head, shape.n_q_heads, ui.scale);
   ui.select(selection);
 

@@ -1,16 +1,18 @@
 // Strategies against each other, with controls and intervals; A and B are chosen here.
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "viewer/model/figures.h"
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {
 namespace {
 
-constexpr float kOneRow = 440;  // pixels that A, B and the checkbox need side by side
+constexpr float kOneRow = 560;  // pixels that A, B and the checkboxes need side by side
 constexpr std::array kFigureNames = {"compare", "frontier", "compare-layers", "compare-steps"};
 
 void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, float width, std::uint32_t& chosen) {
@@ -32,6 +34,21 @@ void configuration_combo(Ui& ui, const char* id, const ImVec4& colour, float wid
   ImGui::EndCombo();
 }
 
+// The strategy of a line as A, with Shift as B; at the budget that was chosen where there is one.
+void choose(Ui& ui, const std::string& line) {
+  const auto& all = ui.session.results().cache->reader().configurations();
+  Selection selection = ui.view().selection;
+  std::uint32_t& chosen = ImGui::GetIO().KeyShift ? selection.b : selection.a;
+  std::optional<std::uint32_t> found;
+  for (std::uint32_t c = 0; c < all.size(); ++c) {
+    if (line_name(all[c]) != line) continue;
+    if (!found || all[c].budget == all[chosen].budget) found = c;
+  }
+  if (!found) return;
+  chosen = *found;
+  ui.select(selection);
+}
+
 void controls(Ui& ui, int& shown) {
   constexpr std::array kShown = {"Budget", "Memory", "Layers", "Time"};
   choice("shown", kShown, shown);
@@ -50,6 +67,8 @@ void controls(Ui& ui, int& shown) {
   if (shown < 2) {
     ImGui::Checkbox("minus B", &view.minus_b);
     ImGui::SetItemTooltip("differences to strategy B at the same budget: near lines come apart");
+    flowing_checkbox("all controls", view.all_controls);
+    ImGui::SetItemTooltip("controls too that lie far from the strategies and press them together");
   } else if (shown == 2) {
     ImGui::Checkbox("at cursor", &view.at_cursor);
     ImGui::SetItemTooltip("the steps around the time cursor instead of the whole run");
@@ -69,6 +88,7 @@ void compare_panel(Ui& ui) {
   if (ui.session.has_results()) controls(ui, shown);
   const PlotClick click =
       draw_figure(ui, kFigureNames[static_cast<std::size_t>(shown)], ImGui::GetContentRegionAvail());
+  if (!click.series.empty() && (shown < 2 || !click.clicked)) choose(ui, click.series);
   if (!click.clicked || shown < 2) return;
   ViewState view = ui.view();
   const auto at = static_cast<std::uint32_t>(std::max(0L, std::lround(click.x)));

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {
@@ -16,7 +17,7 @@ void controls(Ui& ui, int& shown) {
   constexpr std::array kShown = {"All heads", "At cursor", "One layer"};
   choice("shown", kShown, shown);
   ViewState view = ui.view();
-  ImGui::SameLine();
+  flow(120 * ui.scale);
   constexpr std::array kValues = {"demand", "budget", "residency", "retained mass"};
   int value = static_cast<int>(view.value);
   ImGui::SetNextItemWidth(120 * ui.scale);
@@ -31,8 +32,7 @@ void controls(Ui& ui, int& shown) {
   }
   view.value = static_cast<HeadValue>(value);
   if (view.value != HeadValue::demand) {
-    const float right = ImGui::GetItemRectMax().x + ImGui::GetStyle().ItemSpacing.x + kComparedRoom * ui.scale;
-    if (right <= ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x) ImGui::SameLine();
+    flow(kComparedRoom * ui.scale);
     constexpr std::array kCompared = {"A", "B", "A - B"};
     int compared = static_cast<int>(view.compared);
     choice("compared", kCompared, compared);

@@ -1,6 +1,7 @@
 // Ledger and run info: what memory was asked for and taken, and where everything comes from.
 #include <array>
 
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 #include "viewer/panels/table.h"
 

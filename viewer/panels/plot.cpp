@@ -9,50 +9,17 @@
 
 #include "viewer/panels/colour_bar.h"
 #include "viewer/panels/plot_labels.h"
+#include "viewer/panels/plot_legend.h"
 #include "viewer/panels/plot_marks.h"
+#include "viewer/panels/plot_selection.h"
 #include "viewer/panels/plot_tooltip.h"
 
 namespace kvwave::viewer {
 namespace {
 
 constexpr float kSmallestPlot = 48;
-constexpr std::size_t kMostInPanelLegend = 7;
-
-// Swatches and names, flowing over as many lines as it takes.
-void draw_legend(Ui& ui, const Figure& figure, float width) {
-  std::vector<const Series*> named;
-  std::size_t others = 0;
-  for (const Series& series : figure.series) {
-    if (series.name.ends_with(", q_heads") || !series.end_label.empty()) continue;
-    // A panel is small: many lines are told apart by their tooltip, A and B by the legend. A picture names all.
-    const bool brief = !ui.exporting && figure.series.size() > kMostInPanelLegend;
-    if (brief && series.role != Role::a && series.role != Role::b) {
-      ++others;
-    } else {
-      named.push_back(&series);
-    }
-  }
-  if (named.size() < 2 && (named.empty() || named.front()->role == Role::reference)) return;
-  ImGui::PushFont(nullptr, kSmallSize);
-  ImDrawList* draw = ImGui::GetWindowDrawList();
-  const ImVec2 start = ImGui::GetCursorScreenPos();
-  const float line = ImGui::GetTextLineHeight() + 2 * ui.scale, swatch = 18 * ui.scale;
-  float x = 0, y = 0;
-  for (auto series = named.rbegin(); series != named.rend(); ++series) {  // what is drawn last comes first
-    const float entry = swatch + 6 * ui.scale + ImGui::CalcTextSize((*series)->name.c_str()).x;
-    if (x > 0 && x + entry > width) x = 0, y += line;
-    const ImVec2 at(start.x + x, start.y + y);
-    draw_swatch(ui, **series, ImVec2(at.x, at.y + line / 2 - ui.scale), swatch);
-    draw->AddText(ImVec2(at.x + swatch + 6 * ui.scale, at.y), packed(ui.theme.ink), (*series)->name.c_str());
-    x += entry + 16 * ui.scale;
-  }
-  if (others > 0) {
-    draw->AddText(ImVec2(start.x + x, start.y + y), packed(ui.theme.muted),
-                  fmt::format("{} more: point at them", others).c_str());
-  }
-  ImGui::Dummy(ImVec2(width, y + line));
-  ImGui::PopFont();
-}
+constexpr float kRoomyPlot = 90;  // pixels high at least, or the legend goes
+constexpr float kLineReach = 7;   // pixels from a line at which the mouse is at it
 
 void update_texture(const Figure& figure, std::uint64_t version, PlotMemory& memory) {
   const ImPlotRect limits = ImPlot::GetPlotLimits();
@@ -82,10 +49,12 @@ void draw_heatmap(const Figure& figure, std::uint64_t version, PlotMemory& memor
   ImPlot::PopPlotClipRect();
 }
 
-void set_up_axis(ImAxis which, const Axis& axis, bool heatmap) {
+// `room` in pixels for the label along the axis: one that does not fit would lie over what is next to the plot.
+void set_up_axis(ImAxis which, const Axis& axis, bool heatmap, float room) {
   ImPlotAxisFlags flags = ImPlotAxisFlags_NoMenus | ImPlotAxisFlags_NoSideSwitch | ImPlotAxisFlags_NoHighlight;
   if (heatmap) flags |= ImPlotAxisFlags_NoGridLines;
   if (axis.inverted) flags |= ImPlotAxisFlags_Invert;
+  if (ImGui::CalcTextSize(axis.label.c_str()).x > room) flags |= ImPlotAxisFlags_NoLabel;
   ImPlot::SetupAxis(which, axis.label.c_str(), flags);
   if (axis.logarithmic) ImPlot::SetupAxisScale(which, ImPlotScale_Log10);
   ImPlot::SetupAxisFormat(which, "%.6g");
@@ -99,9 +68,9 @@ void set_up_axis(ImAxis which, const Axis& axis, bool heatmap) {
   ImPlot::SetupAxisTicks(which, at.data(), static_cast<int>(at.size()), names.data());
 }
 
-void set_up_axes(Ui& ui, const Figure& figure, PlotMemory& memory) {
-  set_up_axis(ImAxis_X1, figure.x, figure.heatmap.has_value());
-  set_up_axis(ImAxis_Y1, figure.y, figure.heatmap.has_value());
+void set_up_axes(Ui& ui, const Figure& figure, ImVec2 size, PlotMemory& memory) {
+  set_up_axis(ImAxis_X1, figure.x, figure.heatmap.has_value(), size.x);
+  set_up_axis(ImAxis_Y1, figure.y, figure.heatmap.has_value(), size.y - kXAxisHeight * ui.scale);
   const bool other_axes = memory.x_low != figure.x.low || memory.x_high != figure.x.high ||
                           memory.y_low != figure.y.low || memory.y_high != figure.y.high;
   const ImPlotCond when = memory.reset || other_axes || ui.exporting ? ImPlotCond_Always : ImPlotCond_Once;
@@ -135,12 +104,13 @@ void plot_menu(Ui& ui, const Figure& figure, PlotMemory& memory) {
 PlotClick plot_input(Ui& ui, const Figure& figure, PlotMemory& memory) {
   PlotClick click;
   const ImGuiIO& io = ImGui::GetIO();
+  const auto still = [&](int button) { return io.MouseDragMaxDistanceSqr[button] < 16 * ui.scale * ui.scale; };
+  if (!memory.lifted.empty() && ImGui::IsMouseReleased(ImGuiMouseButton_Left) && still(0)) click.series = memory.lifted;
   if (ImPlot::IsPlotHovered()) {
     const ImPlotPoint mouse = ImPlot::GetPlotMousePos();
-    const std::string text = value_at(ui, figure, mouse.x, mouse.y);
+    const std::string text = value_at(ui, figure, mouse.x, mouse.y, memory.lifted);
     if (!text.empty() && !ImGui::IsAnyItemActive()) draw_value_tooltip(ui, text);
-    const auto still = [&](int button) { return io.MouseDragMaxDistanceSqr[button] < 16 * ui.scale * ui.scale; };
-    if (ImGui::IsMouseReleased(ImGuiMouseButton_Left) && still(0)) click = {true, mouse.x, mouse.y};
+    if (ImGui::IsMouseReleased(ImGuiMouseButton_Left) && still(0)) click = {true, mouse.x, mouse.y, memory.lifted};
     if (ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left) || ImGui::IsKeyPressed(ImGuiKey_R, false))
       memory.reset = true;
     if (ImGui::IsMouseReleased(ImGuiMouseButton_Right) && still(1)) {
@@ -156,22 +126,38 @@ PlotClick plot_input(Ui& ui, const Figure& figure, PlotMemory& memory) {
   return click;
 }
 
+// All lines; the one that the mouse was at last is drawn over the others, which step back.
+void draw_lines(Ui& ui, const Figure& figure, const std::string& lifted) {
+  const auto is_lifted = [&](const Series& series) { return !lifted.empty() && series.name == lifted; };
+  const bool any = std::any_of(figure.series.begin(), figure.series.end(), is_lifted);
+  for (const Series& series : figure.series) {
+    if (!is_lifted(series)) draw_series(ui, series, figure.y, any ? Emphasis::faded : Emphasis::plain);
+  }
+  for (const Series& series : figure.series) {
+    if (is_lifted(series)) draw_series(ui, series, figure.y, Emphasis::lifted);
+  }
+}
+
 PlotClick draw_plot(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
   PlotMemory& memory = ui.plots[figure.name];
-  const float room = figure.heatmap ? kColourBarRoom * ui.scale : end_label_room(ui, figure, size.x);
+  const float room = figure.heatmap ? kColourBarRoom * ui.scale : end_label_room(ui, figure, size);
   PlotClick click;
   ImPlotFlags flags = ImPlotFlags_NoTitle | ImPlotFlags_NoLegend | ImPlotFlags_NoMenus | ImPlotFlags_NoMouseText;
   if (ui.exporting) flags |= ImPlotFlags_NoInputs;
   ImGui::PushStyleVar(ImGuiStyleVar_FrameBorderSize, 0.0F);
   if (ImPlot::BeginPlot(figure.name.c_str(), ImVec2(size.x - room, size.y), flags)) {
-    set_up_axes(ui, figure, memory);
+    set_up_axes(ui, figure, ImVec2(size.x - room, size.y), memory);
     ImPlot::SetupFinish();
     if (figure.heatmap && figure.heatmap->values) draw_heatmap(figure, version, memory);
-    for (const Series& series : figure.series) draw_series(ui, series, figure.y);
+    draw_lines(ui, figure, memory.lifted);
     draw_selection(ui, figure);
     draw_point_labels(ui, figure);
-    draw_end_labels(ui, figure, size.x, room);
-    if (!ui.exporting) click = plot_input(ui, figure, memory);
+    const Series* named = draw_end_labels(ui, figure, size, room, memory.lifted);
+    if (!ui.exporting) {
+      if (named == nullptr && ImPlot::IsPlotHovered()) named = line_at_mouse(figure, kLineReach * ui.scale);
+      memory.lifted = named != nullptr ? named->name : std::string();
+      click = plot_input(ui, figure, memory);
+    }
     const ImVec2 at = ImPlot::GetPlotPos(), area = ImPlot::GetPlotSize();
     ImPlot::EndPlot();
     if (figure.heatmap) draw_colour_bar(ui, *figure.heatmap, ImVec2(at.x + area.x + 10 * ui.scale, at.y), area.y);
@@ -222,14 +208,17 @@ PlotClick draw_figure(Ui& ui, std::string_view name, ImVec2 size) {
 PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, ImVec2 size) {
   const float top = ImGui::GetCursorPosY();
   draw_title(ui, figure);
-  draw_legend(ui, figure, size.x);
   std::string notes;
   for (const std::string& note : figure.notes) notes += (notes.empty() ? "" : "; ") + note;
   ImGui::PushFont(nullptr, kSmallSize);
   const float note_height =
       notes.empty() ? 0 : ImGui::CalcTextSize(notes.c_str(), nullptr, false, size.x).y + 3 * ui.scale;
   ImGui::PopFont();
-  const float height = size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
+  const auto rest = [&] {
+    return size.y - (ImGui::GetCursorPosY() - top) - note_height - ImGui::GetStyle().ItemSpacing.y;
+  };
+  draw_legend(ui, figure, ImVec2(size.x, ui.exporting ? rest() : rest() - kRoomyPlot * ui.scale));
+  const float height = rest();
   if (size.x < kSmallestPlot || height < kSmallestPlot) return {};
   const PlotClick click = draw_plot(ui, figure, version, ImVec2(size.x, height));
   if (!notes.empty()) {
@@ -240,25 +229,6 @@ PlotClick draw_plot_figure(Ui& ui, const Figure& figure, std::uint64_t version, 
     ImGui::PopFont();
   }
   return click;
-}
-
-bool choice(const char* id, std::span<const char* const> words, int& chosen) {
-  bool changed = false;
-  ImGui::PushID(id);
-  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(1, ImGui::GetStyle().ItemSpacing.y));
-  for (int i = 0; i < static_cast<int>(words.size()); ++i) {
-    if (i > 0) ImGui::SameLine();
-    const bool on = i == chosen;
-    if (on) {
-      ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
-      ImGui::PushStyleColor(ImGuiCol_ButtonHovered, ImGui::GetStyleColorVec4(ImGuiCol_HeaderActive));
-    }
-    if (ImGui::Button(words[static_cast<std::size_t>(i)]) && !on) chosen = i, changed = true;
-    if (on) ImGui::PopStyleColor(2);
-  }
-  ImGui::PopStyleVar();
-  ImGui::PopID();
-  return changed;
 }
 
 }  // namespace kvwave::viewer

@@ -1,6 +1,7 @@
 // Draws any figure: titles, axes, lines, heatmap with its colour bar, the time cursor, tooltips with exact values.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "viewer/panels/ui.h"
@@ -11,6 +12,7 @@ namespace kvwave::viewer {
 struct PlotClick {
   bool clicked = false;
   double x = 0, y = 0;
+  std::string series = {};  ///< whose line or name it was, of those named beside their ends
 };
 
 /// The newest figure of that name into `size` pixels, or why there is none.
@@ -24,8 +26,5 @@ void draw_title(Ui& ui, const Figure& figure);
 
 /// Centred muted text in place of a plot.
 void draw_message(Ui& ui, std::string_view text, ImVec2 size);
-
-/// A row of words of which one is chosen; true when that changed.
-bool choice(const char* id, std::span<const char* const> words, int& chosen);
 
 }  // namespace kvwave::viewer

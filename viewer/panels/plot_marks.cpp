@@ -6,21 +6,25 @@
 #include <implot.h>
 #include <vector>
 
-#include "viewer/model/colour_map.h"
 #include "viewer/model/eviction_map.h"
 
 namespace kvwave::viewer {
 namespace {
 
 constexpr std::size_t kMostMarkers = 80;  // points of a line that still get a marker each
-constexpr std::array kMarkers = {ImPlotMarker_Circle, ImPlotMarker_Square, ImPlotMarker_Diamond,
-                                 ImPlotMarker_Up,     ImPlotMarker_Down,   ImPlotMarker_Cross};
+constexpr std::array kMarkers = {ImPlotMarker_Circle, ImPlotMarker_Square, ImPlotMarker_Diamond, ImPlotMarker_Up,
+                                 ImPlotMarker_Down,   ImPlotMarker_Cross,  ImPlotMarker_Plus};
 
-// Controls differ by shape, as they share a colour; so do the strategies beyond the colours.
+// Controls differ by shape, as they share a colour. The others differ by both: there is one shape less than colours, so
+// that lines which share one differ in the other. The circle's turn comes last, as A and B have it.
 std::size_t marker_of(const Series& series) {
   if (series.role == Role::control) return series.colour % kMarkers.size();
-  constexpr std::size_t kSpare = kLineColours - 2;
-  return series.role == Role::other ? (series.colour - 2) / kSpare % kMarkers.size() : 0;
+  return series.role == Role::other ? (series.colour + 1) % kMarkers.size() : 0;
+}
+
+float weight_of(const Series& series, Emphasis emphasis) {
+  if (emphasis == Emphasis::lifted) return 3;
+  return series.role == Role::control ? 1.2F : series.role == Role::other ? 1.4F : 2.2F;
 }
 
 struct Points {
@@ -78,10 +82,28 @@ void draw_dashes(const Series& series, ImU32 colour, float scale) {
   ImPlot::PopPlotClipRect();
 }
 
-void draw_line(const Series& series, ImPlotSpec spec, float scale) {
+// All lines have their points at the same x: the intervals of A and B stand beside them, those of the rest step back.
+void draw_intervals(const Series& series, ImPlotSpec spec, Emphasis emphasis, float scale) {
+  constexpr float kBeside = 4, kBack = 0.35F;
+  const bool chosen = series.role == Role::a || series.role == Role::b;
+  const float shift = series.role == Role::a ? -kBeside * scale : series.role == Role::b ? kBeside * scale : 0;
+  std::vector<double> x, below, above;
+  for (std::size_t i = 0; i < series.x.size(); ++i) {
+    const ImVec2 at = ImPlot::PlotToPixels(series.x[i], series.y[i]);
+    x.push_back(ImPlot::PixelsToPlot(at.x + shift, at.y).x);
+    below.push_back(series.y[i] - series.low[i]);
+    above.push_back(series.high[i] - series.y[i]);
+  }
+  spec.Marker = ImPlotMarker_None;
+  spec.LineWeight = (chosen ? 1.4F : 1.0F) * scale;
+  if (!chosen && emphasis == Emphasis::plain) spec.LineColor.w *= kBack;
+  ImPlot::PlotErrorBars(series.name.c_str(), x.data(), series.y.data(), below.data(), above.data(), count(x), spec);
+}
+
+void draw_line(const Series& series, ImPlotSpec spec, Emphasis emphasis, float scale) {
   if (series.dashed) return draw_dashes(series, packed(spec.LineColor), scale);
   const bool few = series.x.size() <= kMostMarkers;
-  spec.LineWeight = (series.role == Role::control ? 1.2F : series.role == Role::other ? 1.5F : 2.2F) * scale;
+  spec.LineWeight = weight_of(series, emphasis) * scale;
   const bool many = static_cast<double>(series.x.size()) > 2 * ImPlot::GetPlotSize().x;
   if (many) {
     const Points points = thinned(series);
@@ -91,25 +113,18 @@ void draw_line(const Series& series, ImPlotSpec spec, float scale) {
   }
   if (few) {  // apart from the line, whose weight would round their corners off
     ImPlotSpec dots = spec;
-    dots.LineWeight = scale;
+    dots.LineWeight = (marker_of(series) < 5 ? 1.0F : 1.6F) * scale;  // of crosses, all there is
     dots.Marker = kMarkers[marker_of(series)];
-    dots.MarkerSize = (series.role == Role::control || series.role == Role::other ? 2.8F : 3.4F) * scale;
+    const bool small = emphasis != Emphasis::lifted && (series.role == Role::control || series.role == Role::other);
+    dots.MarkerSize = (small ? 3.0F : 3.6F) * scale;
     ImPlot::PlotScatter(series.name.c_str(), series.x.data(), series.y.data(), count(series.x), dots);
   }
-  if (series.low.size() == series.x.size() && !series.low.empty()) {
-    std::vector<double> below(series.x.size()), above(series.x.size());
-    for (std::size_t i = 0; i < series.x.size(); ++i)
-      below[i] = series.y[i] - series.low[i], above[i] = series.high[i] - series.y[i];
-    spec.Marker = ImPlotMarker_None;
-    spec.LineWeight = scale;
-    ImPlot::PlotErrorBars(series.name.c_str(), series.x.data(), series.y.data(), below.data(), above.data(),
-                          count(series.x), spec);
-  }
+  if (series.low.size() == series.x.size() && !series.low.empty()) draw_intervals(series, spec, emphasis, scale);
 }
 
 // One level per layer, drawn from half a layer before to half after.
 void draw_steps(const Series& series, ImPlotSpec spec, float scale) {
-  if (series.x.size() < 2) return draw_line(series, spec, scale);
+  if (series.x.size() < 2) return draw_line(series, spec, Emphasis::plain, scale);
   const double half = (series.x[1] - series.x[0]) / 2;
   std::vector<double> x, y;
   for (std::size_t i = 0; i < series.x.size(); ++i) {
@@ -146,54 +161,17 @@ void draw_stems(const Series& series, ImPlotSpec spec, const Axis& y, float scal
   ImPlot::PlotStems(series.name.c_str(), tall.x.data(), tall.y.data(), count(tall.x), y.low, spec);
 }
 
-void fill_columns(Ui& ui, double from, double to) {
-  const ImVec2 at = ImPlot::GetPlotPos(), size = ImPlot::GetPlotSize();
-  const float x0 = ImPlot::PlotToPixels(from, 0).x, x1 = ImPlot::PlotToPixels(to, 0).x;
-  ImPlot::GetPlotDrawList()->AddRectFilled(ImVec2(x0, at.y), ImVec2(x1, at.y + size.y), packed(ui.theme.accent, 0.10F));
-}
-
-// A frame around the selected rows that shows on any colour: dark in light or light in dark.
-void frame_rows(double low, double high) {
-  const ImVec2 at = ImPlot::GetPlotPos(), size = ImPlot::GetPlotSize();
-  float y0 = ImPlot::PlotToPixels(0, low).y, y1 = ImPlot::PlotToPixels(0, high).y;
-  if (y0 > y1) std::swap(y0, y1);
-  ImDrawList* draw = ImPlot::GetPlotDrawList();
-  draw->AddRect(ImVec2(at.x + 1, y0 - 1), ImVec2(at.x + size.x - 1, y1 + 1), IM_COL32(0, 0, 0, 150));
-  draw->AddRect(ImVec2(at.x + 2, y0), ImVec2(at.x + size.x - 2, y1), IM_COL32(255, 255, 255, 220));
-}
-
-void frame_cell(double x, double y) {
-  const ImVec2 a = ImPlot::PlotToPixels(x - 0.5, y - 0.5), b = ImPlot::PlotToPixels(x + 0.5, y + 0.5);
-  const ImVec2 low(std::min(a.x, b.x), std::min(a.y, b.y)), high(std::max(a.x, b.x), std::max(a.y, b.y));
-  ImDrawList* draw = ImPlot::GetPlotDrawList();
-  draw->AddRect(ImVec2(low.x - 1, low.y - 1), ImVec2(high.x + 1, high.y + 1), IM_COL32(0, 0, 0, 200), 0.0F, 1.0F);
-  draw->AddRect(low, high, IM_COL32(255, 255, 255, 255), 0.0F, 2.0F);
-}
-
-void cursor_line(Ui& ui, double at, bool vertical) {
-  const ImVec2 corner = ImPlot::GetPlotPos(), size = ImPlot::GetPlotSize();
-  ImDrawList* draw = ImPlot::GetPlotDrawList();
-  const ImU32 colour = packed(ui.theme.accent), halo = IM_COL32(255, 255, 255, 110);
-  if (vertical) {
-    const float x = std::floor(ImPlot::PlotToPixels(at, 0).x);
-    draw->AddLine(ImVec2(x, corner.y), ImVec2(x, corner.y + size.y), halo, 3.5F * ui.scale);
-    draw->AddLine(ImVec2(x, corner.y), ImVec2(x, corner.y + size.y), colour, 1.5F * ui.scale);
-  } else {
-    const float y = std::floor(ImPlot::PlotToPixels(0, at).y);
-    draw->AddLine(ImVec2(corner.x, y), ImVec2(corner.x + size.x, y), halo, 3.5F * ui.scale);
-    draw->AddLine(ImVec2(corner.x, y), ImVec2(corner.x + size.x, y), colour, 1.5F * ui.scale);
-  }
-}
-
 }  // namespace
 
-void draw_series(Ui& ui, const Series& series, const Axis& y) {
+void draw_series(Ui& ui, const Series& series, const Axis& y, Emphasis emphasis) {
+  constexpr float kFaded = 0.3F;
   ImPlotSpec spec;
-  spec.LineColor = spec.FillColor = spec.MarkerLineColor = spec.MarkerFillColor =
-      ui.theme.of(series.role, series.colour);
+  ImVec4 colour = ui.theme.of(series.role, series.colour);
+  if (emphasis == Emphasis::faded) colour.w *= kFaded;
+  spec.LineColor = spec.FillColor = spec.MarkerLineColor = spec.MarkerFillColor = colour;
   switch (series.mark) {
     case Mark::line:
-      return draw_line(series, spec, ui.scale);
+      return draw_line(series, spec, emphasis, ui.scale);
     case Mark::steps:
       return draw_steps(series, spec, ui.scale);
     case Mark::band:
@@ -243,6 +221,12 @@ void draw_swatch(Ui& ui, const Series& series, ImVec2 left, float width) {
     draw->AddRectFilled(ImVec2(middle.x - r, middle.y - r), ImVec2(middle.x + r, middle.y + r), packed(colour));
   } else if (shape == 2) {
     draw->AddNgonFilled(middle, r * 1.3F, packed(colour), 4);
+  } else if (shape == 5 || shape == 6) {
+    const float diagonal = shape == 5 ? 0.7F : 0.0F, straight = shape == 5 ? 0.7F : 1.0F;
+    for (const ImVec2 arm : {ImVec2(straight * r, diagonal * r), ImVec2(-diagonal * r, straight * r)}) {
+      draw->AddLine(ImVec2(middle.x - arm.x, middle.y - arm.y), ImVec2(middle.x + arm.x, middle.y + arm.y),
+                    packed(colour), 1.5F * ui.scale);
+    }
   } else if (shape == 3 || shape == 4) {
     const float up = shape == 3 ? -1.0F : 1.0F;
     draw->AddTriangleFilled(ImVec2(middle.x - r, middle.y - up * r), ImVec2(middle.x + r, middle.y - up * r),
@@ -252,33 +236,22 @@ void draw_swatch(Ui& ui, const Series& series, ImVec2 left, float width) {
   }
 }
 
-void draw_selection(Ui& ui, const Figure& figure) {
-  const ViewState& view = ui.view();
-  const TraceSnapshot& trace = ui.session.trace();
-  const double layer = view.selection.layer;
-  ImPlot::PushPlotClipRect();
-  if (figure.x.name == "layer") fill_columns(ui, layer - 0.5, layer + 0.5);
-  if (figure.y.name == "layer" && figure.x.name == "step") frame_rows(layer - 0.5, layer + 0.5);
-  if (figure.y.name == "layer" && figure.x.name != "step") {
-    const bool kv = figure.x.name == "kv_head";
-    frame_cell(kv ? view.selection.q_head / trace.info.shape.group() : view.selection.q_head, layer);
+const Series* line_at_mouse(const Figure& figure, float reach) {
+  const ImVec2 mouse = ImGui::GetMousePos();
+  const Series* nearest = nullptr;
+  for (const Series& series : figure.series) {
+    if (series.end_label.empty()) continue;
+    for (std::size_t i = 0; i < series.x.size(); ++i) {
+      const ImVec2 to = ImPlot::PlotToPixels(series.x[i], series.y[i]),
+                   from = i == 0 ? to : ImPlot::PlotToPixels(series.x[i - 1], series.y[i - 1]);
+      const ImVec2 along(to.x - from.x, to.y - from.y), off(mouse.x - from.x, mouse.y - from.y);
+      const float length = along.x * along.x + along.y * along.y;
+      const float share = length > 0 ? std::clamp((off.x * along.x + off.y * along.y) / length, 0.0F, 1.0F) : 0.0F;
+      const float distance = std::hypot(off.x - share * along.x, off.y - share * along.y);
+      if (distance < reach) nearest = &series, reach = distance;
+    }
   }
-  if (figure.heatmap && figure.heatmap->group > 0) {
-    frame_rows(layer * figure.heatmap->group - 0.5, (layer + 1) * figure.heatmap->group - 0.5);
-  }
-  if (view.selection.position) {
-    const double position = *view.selection.position;
-    if (figure.x.name == "position") fill_columns(ui, position - 0.5, position + 0.5);
-    if (figure.y.name == "position") frame_rows(position - 0.5, position + 0.5);
-  }
-  if (figure.x.name == "step") cursor_line(ui, view.step, true);
-  if (figure.y.name == "query_position") cursor_line(ui, trace.info.n_prompt + view.step, false);
-  ImPlot::PopPlotClipRect();
-  if (figure.x.name != "step" || ui.exporting) return;
-  double at = view.step;
-  if (ImPlot::DragLineX(1, &at, ImVec4(0, 0, 0, 0), 8 * ui.scale, ImPlotDragToolFlags_NoFit)) {
-    ui.go_to(static_cast<std::uint32_t>(std::clamp(std::lround(at), 0L, static_cast<long>(trace.n_steps()) - 1)));
-  }
+  return nearest;
 }
 
 }  // namespace kvwave::viewer

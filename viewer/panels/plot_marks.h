@@ -1,15 +1,18 @@
-// How lines, bands, stems and points look, and what marks cursor and selection in every plot.
+// How lines, bands, stems and points look.
 #pragma once
 
 #include "viewer/panels/ui.h"
 
 namespace kvwave::viewer {
 
+/// Whether the mouse is at one line of many.
+enum class Emphasis { plain, lifted, faded };
+
 /// One series into the current ImPlot plot.
-void draw_series(Ui& ui, const Series& series, const Axis& y);
+void draw_series(Ui& ui, const Series& series, const Axis& y, Emphasis emphasis);
+/// The series with a name beside its end whose line passes the mouse within `reach` pixels, the nearest; or null.
+const Series* line_at_mouse(const Figure& figure, float reach);
 /// Its sample in a legend, `width` pixels from the left middle.
 void draw_swatch(Ui& ui, const Series& series, ImVec2 left, float width);
-/// Time cursor, selected layer and position where an axis shows them; dragging the cursor scrubs.
-void draw_selection(Ui& ui, const Figure& figure);
 
 }  // namespace kvwave::viewer

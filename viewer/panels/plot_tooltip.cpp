@@ -42,7 +42,7 @@ std::string heat_value(const Ui& ui, const Figure& figure, double x, double y) {
   return fmt::format("{}: {} {:.6g}", where, map.name, value);
 }
 
-std::string series_values(const Ui& ui, const Figure& figure, double x) {
+std::string series_values(const Ui& ui, const Figure& figure, double x, const std::string& lifted) {
   // The x of the nearest point of any series; then all series that have a point there.
   double nearest = kNoValue;
   for (const Series& series : figure.series) {
@@ -55,6 +55,7 @@ std::string series_values(const Ui& ui, const Figure& figure, double x) {
                                                  : fmt::format("{} {:.6g}", figure.x.name, nearest);
   std::size_t lines = 0;
   for (auto series = figure.series.rbegin(); series != figure.series.rend() && lines < kMostLines; ++series) {
+    if (!lifted.empty() && series->name != lifted && series->role != Role::a && series->role != Role::b) continue;
     const auto at = std::find(series->x.begin(), series->x.end(), nearest);
     if (at == series->x.end() || series->mark == Mark::points) continue;
     const auto i = static_cast<std::size_t>(at - series->x.begin());
@@ -71,9 +72,9 @@ std::string series_values(const Ui& ui, const Figure& figure, double x) {
 
 }  // namespace
 
-std::string value_at(const Ui& ui, const Figure& figure, double x, double y) {
+std::string value_at(const Ui& ui, const Figure& figure, double x, double y, const std::string& lifted) {
   if (figure.heatmap && figure.heatmap->values) return heat_value(ui, figure, x, y);
-  return series_values(ui, figure, x);
+  return series_values(ui, figure, x, lifted);
 }
 
 void draw_value_tooltip(Ui& ui, const std::string& text) {

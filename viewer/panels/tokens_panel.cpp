@@ -10,6 +10,7 @@
 #include "viewer/model/colour_map.h"
 #include "viewer/model/figures.h"
 #include "viewer/model/token_text.h"
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {

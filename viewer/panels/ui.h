@@ -30,6 +30,7 @@ struct PlotMemory {
   std::unique_ptr<HeatTexture> heat;
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;  ///< the figure's full axes
   std::string menu_value;                               ///< what the open menu would copy
+  std::string lifted;                                   ///< name of the line that the mouse is at
   bool reset = true;                                    ///< show the whole figure in the next frame
 };
 

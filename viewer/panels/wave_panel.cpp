@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "viewer/panels/controls.h"
 #include "viewer/panels/plot.h"
 
 namespace kvwave::viewer {
@@ -13,7 +14,7 @@ void controls(Ui& ui, int& shown) {
   constexpr std::array kShown = {"By layer", "Over time"};
   choice("shown", kShown, shown);
   ViewState view = ui.view();
-  ImGui::SameLine();
+  flow(92 * ui.scale);
   ImGui::SetNextItemWidth(92 * ui.scale);
   const auto& rho = ui.session.trace().info.rho;
   if (ImGui::BeginCombo("##rho", fmt::format("rho {:g}", rho[view.rho]).c_str())) {
@@ -24,18 +25,16 @@ void controls(Ui& ui, int& shown) {
   }
   ImGui::SetItemTooltip("demand N(rho): the smallest number of tokens whose attn_prob sums to rho");
   if (shown == 0) {
-    ImGui::SameLine();
-    ImGui::Checkbox("window", &view.window_only);
+    flowing_checkbox("window", view.window_only);
     ImGui::SetItemTooltip("mean over the steps before the cursor instead of the whole run; play to see the wave move");
     if (view.window_only) {
-      ImGui::SameLine();
+      flow(72 * ui.scale);
       ImGui::SetNextItemWidth(72 * ui.scale);
       int window = static_cast<int>(view.window);
       if (ImGui::DragInt("##window", &window, 1, 1, 100000, "%d steps"))
         view.window = static_cast<std::uint32_t>(std::max(1, window));
     }
-    ImGui::SameLine();
-    ImGui::Checkbox("normalised", &view.normalised);
+    flowing_checkbox("normalised", view.normalised);
     ImGui::SetItemTooltip("each wave divided by its mean: shapes of different models compare");
   }
   ui.set_view(std::move(view));
