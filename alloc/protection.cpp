@@ -32,8 +32,8 @@ void read_item(std::string_view item, Protection& protection, std::string& seen)
   if (!known) {
     constexpr std::array<std::string_view, 3> kNames = {"sinks", "recent", "prompt"};
     const bool misspelt = std::find(kNames.begin(), kNames.end(), name) == kNames.end();
-    throw BadStrategy(
-        fmt::format("protect: expected {}, got {}{}", kProtectionForm, quoted(item), misspelt ? suggestion(name, kNames) : ""));
+    throw BadStrategy(fmt::format("protect: expected {}, got {}{}", kProtectionForm, quoted(item),
+                                  misspelt ? suggestion(name, kNames) : ""));
   }
   if (seen.find(name) != std::string::npos) {
     throw BadStrategy(fmt::format("protect: '{}' is given twice", name));

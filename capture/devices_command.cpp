@@ -16,7 +16,8 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 OrderedJson as_json(const kernels::DeviceList& list) {
-  OrderedJson devices = OrderedJson::array({{{"device", "cpu"}, {"path", std::string(to_string(kernels::simd_path()))}}});
+  OrderedJson devices =
+      OrderedJson::array({{{"device", "cpu"}, {"path", std::string(to_string(kernels::simd_path()))}}});
   for (const kernels::CudaDevice& device : list.cuda) {
     devices.push_back({{"device", fmt::format("cuda:{}", device.index)},
                        {"name", device.name},

@@ -85,7 +85,8 @@ std::string piece_bytes(const TokenizerData& data, std::size_t id) {
   const std::int32_t type = type_of(data, id);
   if (is_literal(type)) return piece;
   if (data.kind == "gpt2") return from_alphabet(piece);
-  if (const int byte = byte_of(piece); type == token_type::kByte && byte >= 0) return std::string(1, static_cast<char>(byte));
+  if (const int byte = byte_of(piece); type == token_type::kByte && byte >= 0)
+    return std::string(1, static_cast<char>(byte));
   std::string text = piece;
   for (std::size_t at = 0; (at = text.find(kSpace, at)) != std::string::npos; ++at)
     text.replace(at, kSpace.size(), 1, ' ');
@@ -124,7 +125,8 @@ class Tokenizer::Impl {
         tokens.add(after_normalising.contains(id) ? to_nfc(piece) : piece, id, type == token_type::kUserDefined);
       }
       const bool stated = std::find(data.end_ids.begin(), data.end_ids.end(), id) != data.end_ids.end();
-      if (stated || id == data.eos || id == data.eot || (type == token_type::kControl && ends_by_name(piece))) ends.push_back(id);
+      if (stated || id == data.eos || id == data.eot || (type == token_type::kControl && ends_by_name(piece)))
+        ends.push_back(id);
     }
     looks_twice = !after_normalising.empty();
     bos = data.add_bos ? data.bos : -1;

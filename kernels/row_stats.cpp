@@ -179,7 +179,7 @@ float RowAnalyser::append_covering(double epsilon, ProbType type, std::vector<st
   position.resize(old_entries + row_.size() + kRowLanes);  // room for whole lanes, cut back below
   kept_.resize(std::max(kept_.size(), row_.size() + kRowLanes));
   std::size_t count = row_passes().keep_at_least(row_.data(), row_.size(), std::bit_cast<float>(cover.threshold),
-                                             position.data() + old_entries, kept_.data());
+                                                 position.data() + old_entries, kept_.data());
   if (cover.ties_taken < cover.ties) {  // only the lowest positions of those equal to the threshold
     std::uint32_t ties = 0;
     std::size_t to = 0;

@@ -21,7 +21,8 @@ Json number_or_null(double value) {
 
 Json figures_json(const Figures& figures) {
   Json json;
-  for (const FigureColumn& column : figure_table()) json[std::string(column.name)] = number_or_null(figures.*column.value);
+  for (const FigureColumn& column : figure_table())
+    json[std::string(column.name)] = number_or_null(figures.*column.value);
   return json;
 }
 

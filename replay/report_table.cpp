@@ -164,8 +164,8 @@ class Table {
     std::stable_sort(strategies.begin(), strategies.end(), best_first);
     std::stable_sort(controls.begin(), controls.end(), best_first);
     const std::string title = fmt::format("budget {} ({} steps)", budget, counted);
-    print("\n{:<{}}{:>7}{:>7}{:>7}{:>6}{:>7}{:>7}{:>8}{:>8}{:>9}\n", title, kStrategyColumns + 2, "mass", "worst", "error",
-          "top32", "oracle", "ceil", "entries", "peak", "memory");
+    print("\n{:<{}}{:>7}{:>7}{:>7}{:>6}{:>7}{:>7}{:>8}{:>8}{:>9}\n", title, kStrategyColumns + 2, "mass", "worst",
+          "error", "top32", "oracle", "ceil", "entries", "peak", "memory");
     for (const std::size_t c : strategies) row(c);
     if (!controls.empty()) print("  controls\n");
     for (const std::size_t c : controls) row(c);

@@ -21,6 +21,9 @@ struct ResultsConfiguration {
   std::uint32_t budget = 0;
   bool control = false;
   std::uint32_t baseline = 0;  ///< index of the configuration whose memory it is compared with
+  /// Strategies whose memory differs from its own, `; ` between them; absent in files
+  /// whose program did not tell.
+  std::optional<std::string> unequal_to;
 };
 
 struct ResultsTrace {

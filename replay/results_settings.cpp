@@ -99,7 +99,8 @@ void read_settings(const std::string& json, const std::filesystem::path& path, R
   if (!matched.is_boolean()) refuse_results(path, "field 'match_memory': expected true or false");
   report.match_memory = matched.get<bool>();
   const Json& profiles = field(object, "profiles", path);
-  if (!profiles.is_array() || profiles.size() > kMostProfiles) refuse_results(path, "field 'profiles': expected a list");
+  if (!profiles.is_array() || profiles.size() > kMostProfiles)
+    refuse_results(path, "field 'profiles': expected a list");
   report.profiles.clear();
   for (const Json& entry : profiles) {
     report.profiles.push_back(

@@ -5,8 +5,8 @@
 
 namespace kvwave::traces {
 
-/// Most that deflate packs into one byte is 1032; beyond this many rows, entries or bytes per byte of file, an extent is
-/// made up.
+/// Most that deflate packs into one byte is 1032; beyond this many rows, entries or bytes per byte of file, an extent
+/// is made up.
 inline constexpr std::uint64_t kMostPerByte = 1100;
 
 }  // namespace kvwave::traces

@@ -6,7 +6,7 @@ namespace kvwave::alloc {
 namespace {
 
 LayerPlan plan_pyramid(const std::string& text, std::uint32_t layers, std::uint32_t window, std::uint32_t budget,
-               std::uint32_t kv_heads = 1) {
+                       std::uint32_t kv_heads = 1) {
   return allocator(text)->layer_plan(
       {.n_layers = layers, .n_kv_heads = kv_heads, .budget = budget, .window = window, .demand = {}});
 }

@@ -11,7 +11,7 @@ namespace kvwave::alloc {
 namespace {
 
 LayerPlan plan_layers(const std::string& text, const std::vector<double>& demand, std::uint32_t budget,
-               std::uint32_t kv_heads = 1, std::uint32_t window = 8) {
+                      std::uint32_t kv_heads = 1, std::uint32_t window = 8) {
   return allocator(text)->layer_plan({.n_layers = static_cast<std::uint32_t>(demand.size()),
                                       .n_kv_heads = kv_heads,
                                       .budget = budget,
@@ -20,8 +20,10 @@ LayerPlan plan_layers(const std::string& text, const std::vector<double>& demand
 }
 
 TEST(ReasonAllocLayers, matches_the_golden_vectors_of_both_operators) {
-  EXPECT_EQ(plan_layers("reasonalloc-layer", {400, 100, 50, 450}, 100).budget, (std::vector<std::int32_t>{137, 69, 48, 146}));
-  EXPECT_EQ(plan_layers("reasonalloc-layer", {900, 1, 1, 80}, 100).budget, (std::vector<std::int32_t>{237, 30, 30, 103}));
+  EXPECT_EQ(plan_layers("reasonalloc-layer", {400, 100, 50, 450}, 100).budget,
+            (std::vector<std::int32_t>{137, 69, 48, 146}));
+  EXPECT_EQ(plan_layers("reasonalloc-layer", {900, 1, 1, 80}, 100).budget,
+            (std::vector<std::int32_t>{237, 30, 30, 103}));
   EXPECT_EQ(plan_layers("reasonalloc-layer:operator=waterfill", {900, 1, 1, 80}, 100).budget,
             (std::vector<std::int32_t>{200, 25, 25, 150}));
 }

@@ -108,7 +108,8 @@ std::vector<std::uint32_t> kept_by_definition(const SyntheticTrace& trace, std::
 
 TEST(SnapKvPrefillReplay, cuts_the_prompt_once_as_defined_and_nothing_after_it) {
   const SyntheticTrace trace = trace_with_prompt(90);
-  const LayerResidency found = simulate_fixed("uniform/snapkv-prefill:granularity=kv_head,window=6,kernel=3", 24, trace, 0);
+  const LayerResidency found =
+      simulate_fixed("uniform/snapkv-prefill:granularity=kv_head,window=6,kernel=3", 24, trace, 0);
   for (std::uint32_t head = 0; head < 2; ++head) {
     std::vector<std::uint32_t> kept;
     for (std::uint32_t position = 0; position < 150; ++position) {

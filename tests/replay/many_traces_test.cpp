@@ -103,7 +103,8 @@ TEST_F(ManyTraces, three_shards_merged_are_byte_for_byte_one_run) {
   const std::string merged = run(merge_command, joined(shards, outputs("merged")));
   EXPECT_EQ(merged, table);
   for (const char* ending : {".h5", ".csv", ".json", ".st.csv"}) {
-    EXPECT_EQ(file_bytes(file(std::string("merged") + ending)), file_bytes(file(std::string("one") + ending))) << ending;
+    EXPECT_EQ(file_bytes(file(std::string("merged") + ending)), file_bytes(file(std::string("one") + ending)))
+        << ending;
     EXPECT_FALSE(file_bytes(file(std::string("one") + ending)).empty());
   }
 }

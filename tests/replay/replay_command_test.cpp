@@ -333,7 +333,7 @@ TEST_F(ReplayCommand, names_every_strategy_whose_memory_a_flagged_one_does_not_m
                        file("r.h5")};
   const Outcome outcome = run(words);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  const auto json = nlohmann::json::parse(contents(file("m.json")));
+  const auto json = nlohmann::json::parse(file_bytes(file("m.json")));
   const auto unequal_to = [&](std::size_t c) { return json["configurations"][c]["unequal_to"].get<Words>(); };
   EXPECT_EQ(unequal_to(0), Words());
   EXPECT_EQ(unequal_to(1), Words{"uniform/rkv"});
@@ -341,7 +341,7 @@ TEST_F(ReplayCommand, names_every_strategy_whose_memory_a_flagged_one_does_not_m
   expect_contains(outcome.out, "memory differs from uniform/tova; uniform/rkv");
   const traces::ArrayFileReader results(file("r.h5"));
   EXPECT_EQ(results.strings("/config/unequal_to"), (Words{"", "uniform/rkv", "uniform/tova; uniform/rkv"}));
-  std::istringstream ledger(contents(file("l.csv")));
+  std::istringstream ledger(file_bytes(file("l.csv")));
   Words ends;
   for (std::string line; std::getline(ledger, line);) {
     if (line.find(",32,,,") != std::string::npos) ends.push_back(line.substr(line.rfind(",,") + 2));

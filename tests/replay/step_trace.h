@@ -32,7 +32,7 @@ inline Sweep sweep_of(const std::vector<std::string>& strategies, std::uint32_t 
 }
 
 inline LayerResidency simulate_steps(const std::string& strategy, std::uint32_t budget, const SyntheticTrace& trace,
-                               std::uint32_t layer = 0) {
+                                     std::uint32_t layer = 0) {
   const Sequence sequence = sequence_of(trace);
   const Sweep sweep = sweep_of({strategy}, budget, sequence);
   const LayerTensors tensors = layer_tensors(trace, layer);

@@ -1,5 +1,4 @@
 // ArrayFileWriter and ArrayFileReader: what goes in comes out, whole or not at all, the same bytes each time.
-#include "tests/file_bytes.h"
 #include "traces/array_file.h"
 
 #include <chrono>
@@ -10,8 +9,9 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/traces/hdf5_edit.h"
+#include "tests/file_bytes.h"
 #include "tests/temporary_folder.h"
+#include "tests/traces/hdf5_edit.h"
 #include "traces/error.h"
 
 namespace kvwave::traces::testing {

@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/file_bytes.h"
-#include "tests/traces/hdf5_edit.h"
 #include "tests/temporary_folder.h"
+#include "tests/traces/hdf5_edit.h"
 #include "tests/traces/trace_builder.h"
 #include "traces/array_file.h"
 #include "traces/error.h"

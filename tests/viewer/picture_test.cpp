@@ -115,6 +115,21 @@ TEST(Export, refuses_to_replace_and_names_what_it_does_not_know) {
   EXPECT_NE(usage_error({"--rho", "0.123"}).find("--rho"), std::string::npos);
 }
 
+TEST(Export, refuses_a_second_results_file_instead_of_leaving_one_out) {
+  const TemporaryFolder folder;
+  const auto second = folder / "second.h5";
+  std::filesystem::copy_file(small_results().results, second);
+  const std::string first = small_results().results.string();
+  const std::vector<std::string> args{small_results().trace.string(), first, second.string(), "--export",
+                                      (folder / "out").string()};
+  try {
+    view_command(args);
+    FAIL() << "two results files were taken";
+  } catch (const traces::UsageError& error) {
+    EXPECT_EQ(std::string(error.what()), "expected one results file, got " + first + " and " + second.string());
+  }
+}
+
 TEST(Export, without_a_trace_says_which_is_missing) {
   const TemporaryFolder folder;
   const auto failure = [&](const std::vector<std::string>& args) {

@@ -195,6 +195,12 @@ void fail_on_messages(Session& session) {
   }
 }
 
+// In a window a second file takes the first one's place; on a command line one of them would be left out in silence.
+void refuse_a_second(std::string_view what, const std::vector<std::filesystem::path>& opened) {
+  if (opened.size() < 2) return;
+  throw UsageError(fmt::format("expected one {}, got {} and {}", what, opened[0].string(), opened[1].string()));
+}
+
 PanelTabs tabs_of(const Arguments& args) {
   PanelTabs tabs;
   for (const std::string& figure : args.list("show")) {
@@ -274,6 +280,8 @@ int view_command(std::span<const std::string> args) {
   if (given.has("export") || !window.files.empty()) {
     given.has("export") ? session.wait() : session.wait_opened();
     fail_on_messages(session);
+    refuse_a_second("results file", session.opened_results());
+    refuse_a_second("profile", session.opened_profiles());
     set_view(given, session);
   }
   if (given.has("export")) return run_export(given, session);

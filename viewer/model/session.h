@@ -54,6 +54,9 @@ class Session {
   bool busy() const;
 
   bool has_trace() const { return !traces_.empty(); }
+  /// Results files and profiles opened since the start, those that a later one replaced too.
+  const std::vector<std::filesystem::path>& opened_results() const { return opened_results_; }
+  const std::vector<std::filesystem::path>& opened_profiles() const { return opened_profiles_; }
   bool has_results() const { return results_.has_value(); }
   const TraceSnapshot& trace() const { return *traces_.front().snapshot; }
   const std::vector<OpenedTrace>& traces() const { return traces_; }
@@ -113,6 +116,7 @@ class Session {
   std::optional<OpenedResults> results_;
   std::shared_ptr<const replay::Profile> profile_;
   std::filesystem::path profile_path_;
+  std::vector<std::filesystem::path> opened_results_, opened_profiles_;
   ViewState view_;
   SelectionHistory history_;
   std::map<std::string, Slot, std::less<>> slots_;

@@ -65,6 +65,7 @@ void Session::open(const std::filesystem::path& path, Beside beside) {
         mailbox->post([profile, path](Session& s) {
           s.profile_ = profile;
           s.profile_path_ = path;
+          s.opened_profiles_.push_back(path);
           ++s.generation_;
         });
         return;
@@ -143,6 +144,7 @@ void Session::show_trace(std::size_t index) {
 }
 
 void Session::add_results(std::shared_ptr<ResultsCache> results) {
+  opened_results_.push_back(results->reader().path());
   loose_results_ = std::move(results);
   if (has_trace()) match_results();
 }
