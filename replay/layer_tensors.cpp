@@ -10,12 +10,6 @@
 
 namespace kvwave::replay {
 
-namespace {
-
-constexpr std::uint32_t kBlock = 512;  // positions of a layer that are read together
-
-}  // namespace
-
 LayerTensors::LayerTensors(const Sequence& sequence, std::uint32_t layer)
     : sequence_(sequence),
       layer_(layer),
@@ -40,8 +34,8 @@ LayerTensors::LayerTensors(const traces::TraceReader& trace, const Sequence& seq
   const std::size_t row = std::size_t{sequence.n_kv_heads} * sequence.head_dim;
   q_.resize(sequence.n_positions * q_row);
   std::vector<float> k, v;
-  for (std::uint32_t first = 0; first < sequence.n_positions; first += kBlock) {
-    const std::uint32_t end = std::min(first + kBlock, sequence.n_positions);
+  for (std::uint32_t first = 0; first < sequence.n_positions; first += kReadPositions) {
+    const std::uint32_t end = std::min(first + kReadPositions, sequence.n_positions);
     trace.q(layer, first, end, std::span(q_).subspan(first * q_row, (end - first) * q_row));
     k.resize((end - first) * row);
     v.resize(k.size());

@@ -16,6 +16,8 @@ namespace kvwave::replay {
 
 class LayerTensors {
  public:
+  static constexpr std::uint32_t kReadPositions = 512;  ///< read together from a trace
+
   /// q [P, Hq, d] and k, v [P, Hkv, d] as a trace stores them; sizes must fit.
   LayerTensors(const Sequence& sequence, std::uint32_t layer, std::vector<float> q, std::span<const float> k,
                std::span<const float> v);

@@ -6,6 +6,7 @@
 
 #include "replay/evaluate.h"
 #include "replay/full_rows.h"
+#include "replay/layer_tensors.h"
 #include "replay/lock_step.h"
 #include "replay/metric_sums.h"
 #include "traces/progress.h"
@@ -18,7 +19,6 @@ constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin a
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
 constexpr std::uint64_t kEventBytes = 8;  // of each eviction in the order of time, one layer; beside it resident counts
 constexpr std::uint64_t kPackedSteps = 65536;  // up to so many, a packed eviction takes two bytes at most
-constexpr std::uint64_t kReadPositions = 512;  // of keys and values before they are arranged
 constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
 
 }  // namespace
@@ -28,9 +28,9 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
                       q_heads = sequence.n_q_heads, kv_heads = sequence.n_kv_heads, columns = sweep.n_columns();
   MemoryBound bound;
   if (!stored_rows) {  // k, v and k of length 1, arranged, beside a block as it is read
-    bound.layer =
-        sequence.head_dim * sizeof(float) *
-        (positions * (q_heads + 3 * kv_heads) + std::min(positions, kReadPositions) * (q_heads + 2 * kv_heads));
+    bound.layer = sequence.head_dim * sizeof(float) *
+                  (positions * (q_heads + 3 * kv_heads) +
+                   std::min<std::uint64_t>(positions, LayerTensors::kReadPositions) * (q_heads + 2 * kv_heads));
   }
   if (LockStep::wanted(sweep.simulations)) bound.layer += std::min(options.layer_bytes, layers * bound.layer);
   const bool looks_at_rows = std::any_of(sweep.simulations.begin(), sweep.simulations.end(),

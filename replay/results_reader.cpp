@@ -146,10 +146,15 @@ class ResultsReader::Impl {
     const std::size_t n = strategy.size();
     if (n == 0 || n > 9999) fail(fmt::format("holds {} configurations, expected 1 to 9999", n));
     const bool told = file_.has("/config/unequal_to");
-    const std::vector<std::string> unequal_to =
-        told ? file_.strings("/config/unequal_to") : std::vector<std::string>(n);
-    if (unequal_to.size() != n || full_text.size() != n || kind.size() != n || budget.size() != n ||
-        control.size() != n || baseline.size() != n) {
+    std::vector<std::string> unequal_to(n);
+    std::vector<std::int32_t> unequal_mean(n), unequal_peak(n);
+    if (told) {
+      unequal_to = file_.strings("/config/unequal_to");
+      unequal_mean = file_.ints("/config/unequal_realised_mean");
+      unequal_peak = file_.ints("/config/unequal_realised_peak");
+    }
+    if (unequal_to.size() != n || unequal_mean.size() != n || unequal_peak.size() != n || full_text.size() != n ||
+        kind.size() != n || budget.size() != n || control.size() != n || baseline.size() != n) {
       fail("the arrays of /config have different lengths");
     }
     for (std::size_t c = 0; c < n; ++c) {
@@ -158,8 +163,8 @@ class ResultsReader::Impl {
         fail(fmt::format("baseline of configuration {} is {}, there are {} configurations", c, baseline[c], n));
       }
       configurations_.push_back({strategy[c], full_text[c], kind[c], static_cast<std::uint32_t>(budget[c]),
-                                 control[c] != 0, static_cast<std::uint32_t>(baseline[c]),
-                                 told ? std::optional(unequal_to[c]) : std::nullopt});
+                                 control[c] != 0, static_cast<std::uint32_t>(baseline[c]), std::nullopt});
+      if (told) configurations_.back().unequal = {unequal_mean[c] != 0, unequal_peak[c] != 0, unequal_to[c]};
     }
   }
 

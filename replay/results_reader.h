@@ -15,15 +15,19 @@ namespace kvwave::replay {
 
 inline constexpr std::int32_t kNeverEvicted = 2147483647;
 
+/// Where a configuration is not compared at equal memory: more than 1 % from another's.
+struct UnequalMemory {
+  bool mean = false, peak = false;
+  std::string to;  ///< those it differs from, `; ` between them; empty where it is equal
+};
+
 struct ResultsConfiguration {
   std::string strategy, full_text;
   std::string kind;  ///< "destructive", "selection" or "offload"
   std::uint32_t budget = 0;
   bool control = false;
   std::uint32_t baseline = 0;  ///< index of the configuration whose memory it is compared with
-  /// Strategies whose memory differs from its own, `; ` between them; absent in files
-  /// whose program did not tell.
-  std::optional<std::string> unequal_to;
+  std::optional<UnequalMemory> unequal;  ///< absent in files whose program did not tell
 };
 
 struct ResultsTrace {

@@ -12,7 +12,7 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::string_view kThinkEnd = "</think>";
-constexpr std::uint32_t kBlock = 65536;  // tokens read at once
+constexpr std::uint32_t kReadTokens = 65536;  // tokens read at once
 
 }  // namespace
 
@@ -22,7 +22,7 @@ std::shared_ptr<const TokenMarks> token_marks(const traces::TraceReader& trace) 
   const std::uint32_t none = marks->think_end;
   std::string tail;  // end of the text so far: less than kThinkEnd may begin in it
   for (std::uint32_t first = trace.info().n_prompt; first < trace.n_positions();) {
-    const std::uint32_t end = std::min(trace.n_positions(), first + kBlock);
+    const std::uint32_t end = std::min(trace.n_positions(), first + kReadTokens);
     for (const std::string& bytes : trace.token_bytes(first, end)) {
       if (alloc::ends_line(bytes)) marks->line_end.push_back(first);
       tail += bytes;

@@ -9,7 +9,7 @@
 namespace kvwave::replay {
 namespace {
 
-constexpr std::uint32_t kPrompt = 64;
+constexpr std::uint32_t kBoundPrompt = 64;
 
 Sequence sequence_of_steps(std::uint32_t n_steps) {
   Sequence sequence;
@@ -17,8 +17,8 @@ Sequence sequence_of_steps(std::uint32_t n_steps) {
   sequence.n_q_heads = 9;
   sequence.n_kv_heads = 3;
   sequence.head_dim = 64;
-  sequence.n_prompt = kPrompt;
-  sequence.n_positions = kPrompt + n_steps;
+  sequence.n_prompt = kBoundPrompt;
+  sequence.n_positions = kBoundPrompt + n_steps;
   return sequence;
 }
 

@@ -22,8 +22,8 @@ std::set<std::uint32_t> literal_quest(const SyntheticTrace& trace, std::uint32_t
     for (std::size_t c = 0; c < query.size(); ++c) {
       double low = 1e30, high = -1e30;
       for (std::uint32_t i = p * page; i <= std::min(position, (p + 1) * page - 1); ++i) {
-        low = std::min<double>(low, trace.k_at(i, layer, q_head / kGroup)[c]);
-        high = std::max<double>(high, trace.k_at(i, layer, q_head / kGroup)[c]);
+        low = std::min<double>(low, trace.k_at(i, layer, q_head / kTraceGroup)[c]);
+        high = std::max<double>(high, trace.k_at(i, layer, q_head / kTraceGroup)[c]);
       }
       score[p] += std::max(query[c] * low, query[c] * high);
     }
@@ -45,7 +45,7 @@ TEST(SimulateQuest, reads_the_pages_of_a_literal_selection) {
     ASSERT_EQ(found.n_caches, sequence.n_q_heads);
     for (std::uint32_t q = 0; q < found.n_caches; ++q) {
       for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
-        const std::set<std::uint32_t> pages = literal_quest(trace, 2, q, kPrompt + step, 4, 18, kernel);
+        const std::set<std::uint32_t> pages = literal_quest(trace, 2, q, kTracePrompt + step, 4, 18, kernel);
         const std::vector<bool> visible = visible_at(found, sequence, q, step);
         for (std::uint32_t i = 0; i < visible.size(); ++i) {
           ASSERT_EQ(visible[i], pages.contains(i / 4)) << "q " << q << " step " << step << " position " << i;
@@ -60,26 +60,26 @@ TEST(Trap, no_21_quest_frees_nothing_and_its_first_layers_read_everything) {
   const Sequence sequence = sequence_of(trace);
   const LayerResidency dense = simulate_steps("uniform/quest:page=4", 16, trace, 1);
   const LayerResidency sparse = simulate_steps("uniform/quest:page=4", 16, trace, 2);
-  EXPECT_EQ(sparse.held_counts(sequence, alloc::StrategyKind::selection).back(), kPositions);
+  EXPECT_EQ(sparse.held_counts(sequence, alloc::StrategyKind::selection).back(), kTracePositions);
   EXPECT_EQ(*std::min_element(sparse.evicted_at.begin(), sparse.evicted_at.end()), kNever);
-  EXPECT_EQ(dense.resident_counts(sequence).back(), kGroup * kPositions) << "bytes read, by each query head";
-  EXPECT_LE(sparse.resident_counts(sequence).back(), kGroup * 16U);
+  EXPECT_EQ(dense.resident_counts(sequence).back(), kTraceGroup * kTracePositions) << "bytes read, by each query head";
+  EXPECT_LE(sparse.resident_counts(sequence).back(), kTraceGroup * 16U);
 }
 
 TEST(SimulateLru, fetches_what_it_wants_back_and_counts_both_directions) {
   const SyntheticTrace trace = random_trace(44);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency found = simulate_steps("uniform/lru:page=4,wanted=6", 24, trace);
-  for (std::uint32_t h = 0; h < kKvHeads; ++h) {
-    std::vector<int> touched(kPositions / 4 + 1, 0);
+  for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
+    std::vector<int> touched(kTracePositions / 4 + 1, 0);
     std::set<std::uint32_t> resident = {0, 1, 2, 3, 4}, written;
     int clock = 0;
     for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
-      const std::uint32_t now = kPrompt + step;
+      const std::uint32_t now = kTracePrompt + step;
       std::vector<double> row(now + 1, 0.0);
       for (const std::uint32_t q : heads_of(h)) {
         const std::vector<double> of_head = exact_row(trace, 0, q, now);
-        for (std::size_t i = 0; i < row.size(); ++i) row[i] += of_head[i] / kGroup;
+        for (std::size_t i = 0; i < row.size(); ++i) row[i] += of_head[i] / kTraceGroup;
       }
       std::uint32_t moved = 0;
       ++clock;
@@ -133,11 +133,11 @@ TEST(Trap, no_26_a_destroyed_page_stays_gone_where_an_offloaded_one_comes_back) 
 // [step] positions that a query head sees under H2O's mask, written out from the published code.
 std::vector<std::set<std::uint32_t>> literal_mask(const SyntheticTrace& trace, std::uint32_t q_head,
                                                   std::uint32_t heavy, std::uint32_t newest) {
-  std::vector<double> sum(kPositions, 0.0);
+  std::vector<double> sum(kTracePositions, 0.0);
   std::set<std::uint32_t> seen;
   std::vector<std::set<std::uint32_t>> steps;
-  for (std::uint32_t position = 0; position < kPositions; ++position) {
-    if (position < kPrompt) {
+  for (std::uint32_t position = 0; position < kTracePositions; ++position) {
+    if (position < kTracePrompt) {
       seen.insert(position);  // the prompt's forward sees everything
     } else {
       steps.push_back(seen);
@@ -145,7 +145,7 @@ std::vector<std::set<std::uint32_t>> literal_mask(const SyntheticTrace& trace, s
     const std::vector<std::uint32_t> slots(seen.begin(), seen.end());
     const std::vector<double> row = literal_row(trace, 0, q_head, position, slots);
     for (std::size_t j = 0; j < slots.size(); ++j) sum[slots[j]] += row[j];
-    if (position + 1 < kPrompt) continue;
+    if (position + 1 < kTracePrompt) continue;
     const std::uint32_t n = position + 1;
     if (n <= heavy + newest) {
       seen.insert(n);
@@ -191,10 +191,11 @@ TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
   const SyntheticTrace trace = random_trace(48);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency found = simulate_steps("uniform/h2o:form=mask,heavy=0.9", 40, trace);  // 36 heavy, 4 newest
-  EXPECT_EQ(found.held_counts(sequence, alloc::StrategyKind::selection).back(), kPositions);
+  EXPECT_EQ(found.held_counts(sequence, alloc::StrategyKind::selection).back(), kTracePositions);
   int returns = 0;
-  for (std::uint32_t step = 41 - kPrompt; step + 1 < sequence.n_steps(); ++step) {
-    const std::uint32_t between = kPrompt + step - 4;  // n - r of the n = kPrompt + step positions before this step
+  for (std::uint32_t step = 41 - kTracePrompt; step + 1 < sequence.n_steps(); ++step) {
+    const std::uint32_t between =
+        kTracePrompt + step - 4;  // n - r of the n = kTracePrompt + step positions before this step
     EXPECT_FALSE(visible_at(found, sequence, 0, step)[between]) << step;
     EXPECT_TRUE(visible_at(found, sequence, 0, step - 1)[between]) << step;
     returns += visible_at(found, sequence, 0, step + 1)[between] ? 1 : 0;

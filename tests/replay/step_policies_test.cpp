@@ -20,7 +20,7 @@ namespace {
 
 // Accumulates rows by position; `decay` before each addition.
 struct Sums {
-  std::vector<double> value = std::vector<double>(kPositions);
+  std::vector<double> value = std::vector<double>(kTracePositions);
   double decay = 1;
 
   void add(const std::vector<std::uint32_t>& slots, const std::vector<double>& row) {
@@ -53,8 +53,8 @@ TEST(SimulateH2o, agrees_with_a_literal_simulation) {
     const LayerResidency found = simulate_steps("uniform/h2o", 16, trace, 1);
     const LayerResidency light = simulate_steps("uniform/h2o:heavy=0.3", 17, trace, 1);
     const LayerResidency query = simulate_steps("uniform/h2o:heads=query", 16, trace, 1);
-    ASSERT_EQ(query.n_caches, kKvHeads * kGroup);
-    for (std::uint32_t h = 0; h < kKvHeads; ++h) {
+    ASSERT_EQ(query.n_caches, kTraceKvHeads * kTraceGroup);
+    for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
       SCOPED_TRACE(::testing::Message() << "seed " << seed << " head " << h);
       EXPECT_EQ(cache_of(found, h), run_literal(trace, 1, literal_h2o(heads_of(h), 16, 8)));
       EXPECT_EQ(cache_of(light, h), run_literal(trace, 1, literal_h2o(heads_of(h), 17, 5)));
@@ -80,18 +80,19 @@ TEST(SimulateH2o, in_its_prefill_form_cuts_once_and_lets_the_tail_grow) {
   };
   // As in its code, each query head has its own cache unless told otherwise.
   const LayerResidency query = simulate_steps("uniform/h2o:form=prefill,window=3", 12, trace);
-  ASSERT_EQ(query.n_caches, kKvHeads * kGroup);
+  ASSERT_EQ(query.n_caches, kTraceKvHeads * kTraceGroup);
   for (std::uint32_t q = 0; q < query.n_caches; ++q) EXPECT_EQ(cache_of(query, q), literal({q})) << "q_head " << q;
   const LayerResidency found = simulate_steps("uniform/h2o:form=prefill,window=3,heads=kv", 12, trace);
-  for (std::uint32_t h = 0; h < kKvHeads; ++h) EXPECT_EQ(cache_of(found, h), literal(heads_of(h))) << "kv_head " << h;
-  EXPECT_EQ(found.resident_counts(sequence_of(trace)).back(), 12U + (kPositions - kPrompt));
+  for (std::uint32_t h = 0; h < kTraceKvHeads; ++h)
+    EXPECT_EQ(cache_of(found, h), literal(heads_of(h))) << "kv_head " << h;
+  EXPECT_EQ(found.resident_counts(sequence_of(trace)).back(), 12U + (kTracePositions - kTracePrompt));
 }
 
 LiteralPolicy literal_tova(std::uint32_t budget) {
   auto newest = std::make_shared<Sums>();
   newest->decay = 0;
   LiteralPolicy policy;
-  policy.heads.resize(kKvHeads * kGroup);
+  policy.heads.resize(kTraceKvHeads * kTraceGroup);
   std::iota(policy.heads.begin(), policy.heads.end(), 0U);
   policy.budget = budget;
   policy.reduce = LiteralPolicy::Reduce::mean;
@@ -114,13 +115,13 @@ TEST(Trap, no_18_tova_protects_neither_sinks_nor_the_newest_token) {
   const SyntheticTrace trace = random_trace(36);
   const std::vector<std::int32_t> plain = cache_of(simulate_steps("uniform/tova", 8, trace), 0);
   bool newest_went = false;
-  for (std::uint32_t i = kPrompt; i < kPositions; ++i) {
-    newest_went |= plain[i] == static_cast<std::int32_t>(i - kPrompt) + 1;
+  for (std::uint32_t i = kTracePrompt; i < kTracePositions; ++i) {
+    newest_went |= plain[i] == static_cast<std::int32_t>(i - kTracePrompt) + 1;
   }
   EXPECT_TRUE(newest_went);
   const std::vector<std::int32_t> kept = cache_of(simulate_steps("uniform/tova:protect=recent:1", 8, trace), 0);
-  for (std::uint32_t i = kPrompt; i < kPositions; ++i) {
-    EXPECT_NE(kept[i], static_cast<std::int32_t>(i - kPrompt) + 1) << "the variant of kvpress keeps the newest";
+  for (std::uint32_t i = kTracePrompt; i < kTracePositions; ++i) {
+    EXPECT_NE(kept[i], static_cast<std::int32_t>(i - kTracePrompt) + 1) << "the variant of kvpress keeps the newest";
   }
 }
 
@@ -129,14 +130,14 @@ TEST(SimulateScissorhands, agrees_with_literal_counts_and_sums) {
     const SyntheticTrace trace = random_trace(seed);
     const LayerResidency counts = simulate_steps("uniform/scissorhands:history=15,window=4", 16, trace);
     const LayerResidency sums = simulate_steps("uniform/scissorhands:form=sum,decay=0.9,window=4,buffer=6", 16, trace);
-    for (std::uint32_t h = 0; h < kKvHeads; ++h) {
+    for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
       SCOPED_TRACE(::testing::Message() << "seed " << seed << " head " << h);
       auto rows = std::make_shared<std::vector<std::set<std::uint32_t>>>();
       LiteralPolicy policy;
       policy.heads = heads_of(h);
       policy.window = 4;
       policy.reduce = LiteralPolicy::Reduce::mean;
-      policy.first_row = kPrompt - 15;
+      policy.first_row = kTracePrompt - 15;
       policy.observe = [=](std::uint32_t, const auto& slots, const auto& row) {
         std::set<std::uint32_t>& above = rows->emplace_back();
         for (std::size_t j = 0; j < slots.size(); ++j) {
@@ -179,19 +180,19 @@ TEST(SimulateLazyEviction, agrees_with_a_literal_simulation_in_every_form_of_h2)
   const SyntheticTrace trace = random_trace(39);
   for (const std::string form : {"shifted", "inverse-shifted", "lowered", "inverse", "none"}) {
     const LayerResidency found = simulate_steps("uniform/lazyeviction:alpha=0.05,window=6,h2=" + form, 18, trace, 2);
-    for (std::uint32_t h = 0; h < kKvHeads; ++h) {
+    for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
       struct Times {
         std::vector<double> touched, interval;
       };
       auto times = std::make_shared<Times>();
-      for (std::uint32_t i = 0; i < kPositions; ++i) times->touched.push_back(std::max(i, kPrompt - 1));
-      times->interval.assign(kPositions, 0.0);
+      for (std::uint32_t i = 0; i < kTracePositions; ++i) times->touched.push_back(std::max(i, kTracePrompt - 1));
+      times->interval.assign(kTracePositions, 0.0);
       LiteralPolicy policy;
       policy.heads = heads_of(h);
       policy.budget = 18;
       policy.window = 6;
       policy.reduce = LiteralPolicy::Reduce::max;
-      policy.first_row = kPrompt - 1;
+      policy.first_row = kTracePrompt - 1;
       policy.due = [](std::uint32_t step) { return (step + 1) % 6 == 0; };
       policy.observe = [=](std::uint32_t position, const auto& slots, const auto& row) {
         for (std::size_t j = 0; j < slots.size(); ++j) {
@@ -220,7 +221,7 @@ TEST(SimulateCake, agrees_with_a_literal_simulation) {
   for (const std::uint64_t seed : {40U, 41U}) {
     const SyntheticTrace trace = random_trace(seed);
     const LayerResidency found = simulate_steps("uniform/cake:window=5,kernel=3,gamma=20", 16, trace);
-    for (std::uint32_t h = 0; h < kKvHeads; ++h) {
+    for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
       auto newest = std::make_shared<Sums>();
       newest->decay = 0;
       LiteralPolicy policy;
@@ -231,16 +232,17 @@ TEST(SimulateCake, agrees_with_a_literal_simulation) {
       policy.observe = [=](std::uint32_t, const auto& slots, const auto& row) { newest->add(slots, row); };
       policy.score = [&, newest, h](std::uint32_t position, const auto& candidates) {
         std::vector<double> value = newest->of(candidates), pooled(candidates.size());
-        if (position + 1 == kPrompt) {
+        if (position + 1 == kTracePrompt) {
           std::fill(value.begin(), value.end(), 0.0);
           for (const std::uint32_t q : heads_of(h)) {
             std::vector<std::vector<double>> rows;
-            for (std::uint32_t p = kPrompt - kWindow; p < kPrompt; ++p) rows.push_back(exact_row(trace, 0, q, p));
+            for (std::uint32_t p = kTracePrompt - kWindow; p < kTracePrompt; ++p)
+              rows.push_back(exact_row(trace, 0, q, p));
             for (std::size_t j = 0; j < value.size(); ++j) {
               double mean = 0, variance = 0;
               for (const auto& row : rows) mean += row[j] / kWindow;
               for (const auto& row : rows) variance += (row[j] - mean) * (row[j] - mean) / (kWindow - 1);
-              value[j] += (mean + 20 * variance) / kGroup;
+              value[j] += (mean + 20 * variance) / kTraceGroup;
             }
           }
         }
@@ -265,7 +267,7 @@ TEST(Trap, no_4_and_6_rows_hold_residents_only_and_sum_to_one_over_them) {
       void observe(const alloc::ObservedRow& row) override {
         EXPECT_EQ(row.prob.size(), row.residents.size());
         EXPECT_LE(row.residents.size(), 17U);
-        EXPECT_NEAR(std::accumulate(row.prob.begin(), row.prob.end(), 0.0), kGroup, 1e-5);
+        EXPECT_NEAR(std::accumulate(row.prob.begin(), row.prob.end(), 0.0), kTraceGroup, 1e-5);
         for (const std::uint32_t i : row.residents) EXPECT_FALSE(gone.contains(i)) << "came back: " << i;
         for (const std::uint32_t i : before) {
           if (std::find(row.residents.begin(), row.residents.end(), i) == row.residents.end()) gone.insert(i);
@@ -306,7 +308,7 @@ TEST(Trap, no_16_caches_of_query_heads_count_once_per_query_head) {
   const SyntheticTrace trace = random_trace(47);
   const Sequence sequence = sequence_of(trace);
   EXPECT_EQ(simulate_steps("uniform/h2o", 16, trace).resident_counts(sequence).back(), 17U);
-  EXPECT_EQ(simulate_steps("uniform/h2o:heads=query", 16, trace).resident_counts(sequence).back(), kGroup * 17U);
+  EXPECT_EQ(simulate_steps("uniform/h2o:heads=query", 16, trace).resident_counts(sequence).back(), kTraceGroup * 17U);
 }
 
 TEST(Trap, no_17_h2o_adds_the_row_before_it_evicts_and_its_budget_does_not_grow) {
@@ -348,8 +350,9 @@ TEST(Protection, keeps_what_it_names_whatever_the_score) {
   for (const std::string scorer : {"h2o:", "tova:", "lazyeviction:window=6,", "rkv:window=4,buffer=8,",
                                    "random:window=4,buffer=8,", "lru:page=4,form=destroy,"}) {
     const LayerResidency found = simulate_steps("uniform/" + scorer + "protect=sinks:3,recent:7", 20, trace);
-    for (std::uint32_t i = 0; i < kPositions; ++i) {
-      const std::int32_t until = i < 3 ? kNever : static_cast<std::int32_t>(i + 7) - static_cast<std::int32_t>(kPrompt);
+    for (std::uint32_t i = 0; i < kTracePositions; ++i) {
+      const std::int32_t until =
+          i < 3 ? kNever : static_cast<std::int32_t>(i + 7) - static_cast<std::int32_t>(kTracePrompt);
       EXPECT_GE(found.evicted_at[i], std::min(until, kNever)) << scorer << " position " << i;
     }
   }

@@ -11,13 +11,14 @@
 
 namespace kvwave::replay {
 
-inline constexpr std::uint32_t kPrompt = 20, kPositions = 110, kGroup = 3, kKvHeads = 2;
+inline constexpr std::uint32_t kTracePrompt = 20, kTracePositions = 110, kTraceGroup = 3, kTraceKvHeads = 2;
 
-inline SyntheticTrace random_trace(std::uint64_t seed, std::uint32_t n_prompt = kPrompt) {
+inline SyntheticTrace random_trace(std::uint64_t seed, std::uint32_t n_prompt = kTracePrompt) {
   SyntheticOptions options;
-  options.shape = {.n_layers = 3, .n_q_heads = kKvHeads * kGroup, .n_kv_heads = kKvHeads, .head_dim = 12};
+  options.shape = {
+      .n_layers = 3, .n_q_heads = kTraceKvHeads * kTraceGroup, .n_kv_heads = kTraceKvHeads, .head_dim = 12};
   options.n_prompt = n_prompt;
-  options.n_positions = kPositions;
+  options.n_positions = kTracePositions;
   options.seed = seed;
   return make_synthetic(options);
 }
@@ -41,13 +42,13 @@ inline LayerResidency simulate_steps(const std::string& strategy, std::uint32_t 
 }
 
 inline std::vector<std::int32_t> cache_of(const LayerResidency& residency, std::uint32_t cache) {
-  const auto first = residency.evicted_at.begin() + cache * kPositions;
-  return {first, first + kPositions};
+  const auto first = residency.evicted_at.begin() + cache * kTracePositions;
+  return {first, first + kTracePositions};
 }
 
 inline std::vector<std::uint32_t> heads_of(std::uint32_t kv_head) {
-  std::vector<std::uint32_t> heads(kGroup);
-  std::iota(heads.begin(), heads.end(), kv_head * kGroup);
+  std::vector<std::uint32_t> heads(kTraceGroup);
+  std::iota(heads.begin(), heads.end(), kv_head * kTraceGroup);
   return heads;
 }
 
