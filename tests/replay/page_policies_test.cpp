@@ -37,7 +37,7 @@ std::set<std::uint32_t> literal_quest(const SyntheticTrace& trace, std::uint32_t
 }
 
 TEST(SimulateQuest, reads_the_pages_of_a_literal_selection) {
-  const SyntheticTrace trace = random_trace(42);
+  const SyntheticTrace trace = random_step_trace(42);
   const Sequence sequence = sequence_of(trace);
   for (const bool kernel : {false, true}) {
     const LayerResidency found =
@@ -56,7 +56,7 @@ TEST(SimulateQuest, reads_the_pages_of_a_literal_selection) {
 }
 
 TEST(Trap, no_21_quest_frees_nothing_and_its_first_layers_read_everything) {
-  const SyntheticTrace trace = random_trace(43);
+  const SyntheticTrace trace = random_step_trace(43);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency dense = simulate_steps("uniform/quest:page=4", 16, trace, 1);
   const LayerResidency sparse = simulate_steps("uniform/quest:page=4", 16, trace, 2);
@@ -67,7 +67,7 @@ TEST(Trap, no_21_quest_frees_nothing_and_its_first_layers_read_everything) {
 }
 
 TEST(SimulateLru, fetches_what_it_wants_back_and_counts_both_directions) {
-  const SyntheticTrace trace = random_trace(44);
+  const SyntheticTrace trace = random_step_trace(44);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency found = simulate_steps("uniform/lru:page=4,wanted=6", 24, trace);
   for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
@@ -111,7 +111,7 @@ TEST(SimulateLru, fetches_what_it_wants_back_and_counts_both_directions) {
 }
 
 TEST(Trap, no_26_a_destroyed_page_stays_gone_where_an_offloaded_one_comes_back) {
-  const SyntheticTrace trace = random_trace(45);
+  const SyntheticTrace trace = random_step_trace(45);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency offload = simulate_steps("uniform/lru:page=4,wanted=6", 16, trace);
   const LayerResidency gone = simulate_steps("uniform/lru:page=4,wanted=6,form=destroy", 16, trace);
@@ -178,7 +178,7 @@ void expect_masks(const LayerResidency& found, const SyntheticTrace& trace, std:
 TEST(SimulateH2oMask, sees_what_the_published_code_masks_in) {
   for (const std::uint64_t seed : {46U, 47U}) {
     SCOPED_TRACE(seed);
-    const SyntheticTrace trace = random_trace(seed);
+    const SyntheticTrace trace = random_step_trace(seed);
     expect_masks(simulate_steps("uniform/h2o:form=mask", 16, trace), trace, 8, 8);
     expect_masks(simulate_steps("uniform/h2o:form=mask,heavy=0.75", 50, trace), trace, 37, 13);
     // The code's own sizes: tenths of the prompt, whatever the budget.
@@ -188,7 +188,7 @@ TEST(SimulateH2oMask, sees_what_the_published_code_masks_in) {
 }
 
 TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
-  const SyntheticTrace trace = random_trace(48);
+  const SyntheticTrace trace = random_step_trace(48);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency found = simulate_steps("uniform/h2o:form=mask,heavy=0.9", 40, trace);  // 36 heavy, 4 newest
   EXPECT_EQ(found.held_counts(sequence, alloc::StrategyKind::selection).back(), kTracePositions);
@@ -204,7 +204,7 @@ TEST(SimulateH2oMask, frees_nothing_and_hides_one_position_for_a_step) {
 }
 
 TEST(SimulateH2oMask, keeps_protected_positions_inside_its_sizes) {
-  const SyntheticTrace trace = random_trace(49);
+  const SyntheticTrace trace = random_step_trace(49);
   const Sequence sequence = sequence_of(trace);
   const LayerResidency found = simulate_steps("uniform/h2o:form=mask,protect=sinks:3+recent:8", 12, trace);
   for (std::uint32_t step = 0; step < sequence.n_steps(); ++step) {
@@ -217,7 +217,7 @@ TEST(SimulateH2oMask, keeps_protected_positions_inside_its_sizes) {
 }
 
 TEST(PagePolicies, refuse_protection_that_does_not_fit_into_their_pages) {
-  const SyntheticTrace trace = random_trace(50);
+  const SyntheticTrace trace = random_step_trace(50);
   EXPECT_NO_THROW(simulate_steps("uniform/lru:page=4,protect=sinks:4+recent:4", 12, trace));
   EXPECT_THROW(simulate_steps("uniform/lru:page=4,protect=sinks:5+recent:4", 12, trace), alloc::BadBudget);
   EXPECT_NO_THROW(simulate_steps("uniform/quest:page=4,dense=0,protect=sinks:4+recent:4", 12, trace));

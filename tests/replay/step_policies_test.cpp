@@ -49,7 +49,7 @@ LiteralPolicy literal_h2o(const std::vector<std::uint32_t>& heads, std::uint32_t
 
 TEST(SimulateH2o, agrees_with_a_literal_simulation) {
   for (const std::uint64_t seed : {31U, 32U}) {
-    const SyntheticTrace trace = random_trace(seed);
+    const SyntheticTrace trace = random_step_trace(seed);
     const LayerResidency found = simulate_steps("uniform/h2o", 16, trace, 1);
     const LayerResidency light = simulate_steps("uniform/h2o:heavy=0.3", 17, trace, 1);
     const LayerResidency query = simulate_steps("uniform/h2o:heads=query", 16, trace, 1);
@@ -66,7 +66,7 @@ TEST(SimulateH2o, agrees_with_a_literal_simulation) {
 }
 
 TEST(SimulateH2o, in_its_prefill_form_cuts_once_and_lets_the_tail_grow) {
-  const SyntheticTrace trace = random_trace(33);
+  const SyntheticTrace trace = random_step_trace(33);
   const auto literal = [&](std::vector<std::uint32_t> heads) {
     auto sums = std::make_shared<Sums>();
     LiteralPolicy policy;
@@ -103,7 +103,7 @@ LiteralPolicy literal_tova(std::uint32_t budget) {
 
 TEST(SimulateTova, agrees_with_a_literal_simulation_and_shares_one_set_over_all_heads) {
   for (const std::uint64_t seed : {34U, 35U}) {
-    const SyntheticTrace trace = random_trace(seed);
+    const SyntheticTrace trace = random_step_trace(seed);
     const LayerResidency found = simulate_steps("uniform/tova", 14, trace);
     const std::vector<std::int32_t> expected = run_literal(trace, 0, literal_tova(14));
     EXPECT_EQ(cache_of(found, 0), expected) << "seed " << seed;
@@ -112,7 +112,7 @@ TEST(SimulateTova, agrees_with_a_literal_simulation_and_shares_one_set_over_all_
 }
 
 TEST(Trap, no_18_tova_protects_neither_sinks_nor_the_newest_token) {
-  const SyntheticTrace trace = random_trace(36);
+  const SyntheticTrace trace = random_step_trace(36);
   const std::vector<std::int32_t> plain = cache_of(simulate_steps("uniform/tova", 8, trace), 0);
   bool newest_went = false;
   for (std::uint32_t i = kTracePrompt; i < kTracePositions; ++i) {
@@ -127,7 +127,7 @@ TEST(Trap, no_18_tova_protects_neither_sinks_nor_the_newest_token) {
 
 TEST(SimulateScissorhands, agrees_with_literal_counts_and_sums) {
   for (const std::uint64_t seed : {37U, 38U}) {
-    const SyntheticTrace trace = random_trace(seed);
+    const SyntheticTrace trace = random_step_trace(seed);
     const LayerResidency counts = simulate_steps("uniform/scissorhands:history=15,window=4", 16, trace);
     const LayerResidency sums = simulate_steps("uniform/scissorhands:form=sum,decay=0.9,window=4,buffer=6", 16, trace);
     for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
@@ -177,7 +177,7 @@ double literal_h2(const std::string& form, double mri) {
 }
 
 TEST(SimulateLazyEviction, agrees_with_a_literal_simulation_in_every_form_of_h2) {
-  const SyntheticTrace trace = random_trace(39);
+  const SyntheticTrace trace = random_step_trace(39);
   for (const std::string form : {"shifted", "inverse-shifted", "lowered", "inverse", "none"}) {
     const LayerResidency found = simulate_steps("uniform/lazyeviction:alpha=0.05,window=6,h2=" + form, 18, trace, 2);
     for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
@@ -219,7 +219,7 @@ TEST(SimulateLazyEviction, agrees_with_a_literal_simulation_in_every_form_of_h2)
 TEST(SimulateCake, agrees_with_a_literal_simulation) {
   constexpr std::uint32_t kWindow = 5, kKernel = 3;
   for (const std::uint64_t seed : {40U, 41U}) {
-    const SyntheticTrace trace = random_trace(seed);
+    const SyntheticTrace trace = random_step_trace(seed);
     const LayerResidency found = simulate_steps("uniform/cake:window=5,kernel=3,gamma=20", 16, trace);
     for (std::uint32_t h = 0; h < kTraceKvHeads; ++h) {
       auto newest = std::make_shared<Sums>();
@@ -260,7 +260,7 @@ TEST(SimulateCake, agrees_with_a_literal_simulation) {
 
 TEST(Trap, no_4_and_6_rows_hold_residents_only_and_sum_to_one_over_them) {
   // A policy that saw full rows would accumulate less mass per step than one entry's worth for each row.
-  const SyntheticTrace trace = random_trace(46);
+  const SyntheticTrace trace = random_step_trace(46);
   class Checker final : public alloc::Scorer {
    public:
     struct State final : alloc::ScorerState {
@@ -297,7 +297,7 @@ TEST(Trap, no_4_and_6_rows_hold_residents_only_and_sum_to_one_over_them) {
     }
   };
   const Sequence sequence = sequence_of(trace);
-  Sweep sweep = sweep_of({"uniform/h2o"}, 16, sequence);
+  Sweep sweep = sweep_of_steps({"uniform/h2o"}, 16, sequence);
   sweep.simulations.front().scorer = std::make_shared<Checker>();
   const LayerTensors tensors = layer_tensors(trace, 0);
   StatisticsScratch scratch;
@@ -305,21 +305,21 @@ TEST(Trap, no_4_and_6_rows_hold_residents_only_and_sum_to_one_over_them) {
 }
 
 TEST(Trap, no_16_caches_of_query_heads_count_once_per_query_head) {
-  const SyntheticTrace trace = random_trace(47);
+  const SyntheticTrace trace = random_step_trace(47);
   const Sequence sequence = sequence_of(trace);
   EXPECT_EQ(simulate_steps("uniform/h2o", 16, trace).resident_counts(sequence).back(), 17U);
   EXPECT_EQ(simulate_steps("uniform/h2o:heads=query", 16, trace).resident_counts(sequence).back(), kTraceGroup * 17U);
 }
 
 TEST(Trap, no_17_h2o_adds_the_row_before_it_evicts_and_its_budget_does_not_grow) {
-  const SyntheticTrace trace = random_trace(48);
+  const SyntheticTrace trace = random_step_trace(48);
   const Sequence sequence = sequence_of(trace);
   const std::vector<std::uint32_t> counts = simulate_steps("uniform/h2o", 16, trace).resident_counts(sequence);
   for (std::uint32_t s = 0; s < sequence.n_steps(); ++s) EXPECT_EQ(counts[s], 17U) << "step " << s;
 }
 
 TEST(Trap, no_31_a_cut_in_every_step_peaks_at_the_budget_plus_one) {
-  const SyntheticTrace trace = random_trace(49);
+  const SyntheticTrace trace = random_step_trace(49);
   const Sequence sequence = sequence_of(trace);
   for (const std::string scorer : {"h2o", "tova", "scissorhands", "cake:window=4"}) {
     const std::vector<std::uint32_t> counts = simulate_steps("uniform/" + scorer, 16, trace).resident_counts(sequence);
@@ -331,7 +331,7 @@ TEST(Trap, no_31_a_cut_in_every_step_peaks_at_the_budget_plus_one) {
 }
 
 TEST(Trap, no_9_a_prompt_of_exactly_the_budget_loses_nothing) {
-  const SyntheticTrace trace = random_trace(50, 16);
+  const SyntheticTrace trace = random_step_trace(50, 16);
   for (const std::string scorer : {"h2o", "tova", "lazyeviction:window=6"}) {
     const LayerResidency found = simulate_steps("uniform/" + scorer, 16, trace);
     EXPECT_EQ(std::count(found.evicted_at.begin(), found.evicted_at.end(), 0), 0) << scorer;
@@ -339,14 +339,14 @@ TEST(Trap, no_9_a_prompt_of_exactly_the_budget_loses_nothing) {
 }
 
 TEST(Trap, no_30_no_state_passes_from_one_run_to_the_next) {
-  const SyntheticTrace trace = random_trace(51), other = random_trace(52);
+  const SyntheticTrace trace = random_step_trace(51), other = random_step_trace(52);
   const LayerResidency first = simulate_steps("uniform/h2o", 16, trace);
   simulate_steps("uniform/h2o", 16, other);
   EXPECT_EQ(simulate_steps("uniform/h2o", 16, trace).evicted_at, first.evicted_at);
 }
 
 TEST(Protection, keeps_what_it_names_whatever_the_score) {
-  const SyntheticTrace trace = random_trace(53);
+  const SyntheticTrace trace = random_step_trace(53);
   for (const std::string scorer : {"h2o:", "tova:", "lazyeviction:window=6,", "rkv:window=4,buffer=8,",
                                    "random:window=4,buffer=8,", "lru:page=4,form=destroy,"}) {
     const LayerResidency found = simulate_steps("uniform/" + scorer + "protect=sinks:3,recent:7", 20, trace);
@@ -361,7 +361,7 @@ TEST(Protection, keeps_what_it_names_whatever_the_score) {
 }
 
 TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_threads) {
-  const SyntheticTrace trace = random_trace(54);
+  const SyntheticTrace trace = random_step_trace(54);
   const Sequence sequence = sequence_of(trace);
   const std::vector<std::string> texts = {"uniform/h2o",
                                           "uniform/tova",
@@ -370,7 +370,7 @@ TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_th
                                           "uniform/quest:page=4",
                                           "uniform/lru:page=4,wanted=5",
                                           "uniform/lazyeviction:window=6"};
-  const Sweep sweep = sweep_of(texts, 16, sequence);
+  const Sweep sweep = sweep_of_steps(texts, 16, sequence);
   const LayerTensors tensors = layer_tensors(trace, 2);
   for (const unsigned n_threads : {1U, 3U}) {
     kernels::ThreadPool pool(n_threads);
@@ -388,7 +388,7 @@ TEST(SimulateAll, gives_the_same_whatever_runs_beside_it_and_on_any_number_of_th
 }
 
 TEST(SimulateAll, does_not_depend_on_the_instruction_set) {
-  const SyntheticTrace trace = random_trace(55);
+  const SyntheticTrace trace = random_step_trace(55);
   const LayerResidency best = simulate_steps("uniform/h2o", 16, trace);
   const kernels::SimdPath before = kernels::simd_path();
   kernels::set_simd_path(kernels::SimdPath::baseline);

@@ -13,7 +13,7 @@ namespace kvwave::replay {
 
 inline constexpr std::uint32_t kTracePrompt = 20, kTracePositions = 110, kTraceGroup = 3, kTraceKvHeads = 2;
 
-inline SyntheticTrace random_trace(std::uint64_t seed, std::uint32_t n_prompt = kTracePrompt) {
+inline SyntheticTrace random_step_trace(std::uint64_t seed, std::uint32_t n_prompt = kTracePrompt) {
   SyntheticOptions options;
   options.shape = {
       .n_layers = 3, .n_q_heads = kTraceKvHeads * kTraceGroup, .n_kv_heads = kTraceKvHeads, .head_dim = 12};
@@ -23,7 +23,8 @@ inline SyntheticTrace random_trace(std::uint64_t seed, std::uint32_t n_prompt = 
   return make_synthetic(options);
 }
 
-inline Sweep sweep_of(const std::vector<std::string>& strategies, std::uint32_t budget, const Sequence& sequence) {
+inline Sweep sweep_of_steps(const std::vector<std::string>& strategies, std::uint32_t budget,
+                            const Sequence& sequence) {
   SweepRequest request;
   for (const std::string& text : strategies) request.strategies.push_back(alloc::Strategy::parse(text));
   request.budgets = {budget};
@@ -35,7 +36,7 @@ inline Sweep sweep_of(const std::vector<std::string>& strategies, std::uint32_t 
 inline LayerResidency simulate_steps(const std::string& strategy, std::uint32_t budget, const SyntheticTrace& trace,
                                      std::uint32_t layer = 0) {
   const Sequence sequence = sequence_of(trace);
-  const Sweep sweep = sweep_of({strategy}, budget, sequence);
+  const Sweep sweep = sweep_of_steps({strategy}, budget, sequence);
   const LayerTensors tensors = layer_tensors(trace, layer);
   StatisticsScratch scratch;
   return simulate_layer(sweep.simulations.front(), sequence, layer, {.tensors = &tensors}, 7, scratch);
