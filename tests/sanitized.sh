@@ -17,8 +17,9 @@ export CUDASIM_ORDER=shuffle:7
 wrap=()
 if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then wrap=(setarch "$(uname -m)" -R); fi
 # Labels: `slow` marks tests whose point is not memory or threads and which take minutes under a sanitizer.
-# Three replays on the simulated device take minutes each under ThreadSanitizer; several_traces_one_after_the_other runs
-# whole replays there too, in seconds.
+# Three replays and a long prompt on the simulated device take minutes each under ThreadSanitizer;
+# several_traces_one_after_the_other runs whole replays there too, and the other tests of the ring its threads, in seconds.
 long='^$'
-[ "$preset" != tsan ] || long='ReplayOnDevice\.(a_whole_replay|replays_prompts|replays_without)'
+[ "$preset" != tsan ] ||
+  long='ReplayOnDevice\.(a_whole_replay|replays_prompts|replays_without)|RecordRingTest\.a_long_prompt'
 "${wrap[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" -LE slow -E "$long"
