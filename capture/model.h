@@ -42,12 +42,12 @@ struct LayerParams {
   kernels::ParamMatrix gate, up, down;            ///< [ffn, hidden], same, [hidden, ffn]
 };
 
-/// Tokenizer facts as the container states them.
 /// Token types as model files number them.
 namespace token_type {
 inline constexpr std::int32_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 }
 
+/// Tokenizer facts as the container states them.
 struct TokenizerData {
   std::string source;               ///< the model file's name, for messages
   std::string kind;                 ///< "gpt2" = byte-level BPE, "llama" = SentencePiece BPE

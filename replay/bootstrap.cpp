@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "replay/distributions.h"
-#include "replay/not_a_number.h"
+#include "replay/no_figure.h"
 #include "replay/random_stream.h"
 
 namespace kvwave::replay {
@@ -24,7 +24,7 @@ double quantile(std::vector<double>& values, double share) {
 
 Interval expanded_interval(std::vector<double>& drawn, std::size_t n_units, double level) {
   std::erase_if(drawn, [](double value) { return std::isnan(value); });
-  if (n_units < 2 || drawn.empty()) return {kNan, kNan};
+  if (n_units < 2 || drawn.empty()) return {kNoFigure, kNoFigure};
   const auto n = static_cast<double>(n_units);
   const double share = normal_cdf(std::sqrt(n / (n - 1)) * student_quantile(0.5 * (1 - level), n - 1));
   return {quantile(drawn, share), quantile(drawn, 1 - share)};
@@ -52,7 +52,7 @@ Interval bootstrap_mean(std::span<const double> values, const BootstrapOptions& 
 
 Interval bootstrap(std::uint32_t n, std::uint64_t stream, const BootstrapOptions& options,
                    const std::function<double(std::span<const std::uint32_t>)>& statistic) {
-  if (n < 2) return {kNan, kNan};
+  if (n < 2) return {kNoFigure, kNoFigure};
   const RandomStream random(options.seed, stream);
   std::vector<std::uint32_t> units(n);
   std::vector<double> drawn(options.resamples);
@@ -66,7 +66,7 @@ Interval bootstrap(std::uint32_t n, std::uint64_t stream, const BootstrapOptions
 Interval bootstrap_two(
     std::uint32_t n, std::uint32_t m, const BootstrapOptions& options,
     const std::function<double(std::span<const std::uint32_t>, std::span<const std::uint32_t>)>& statistic) {
-  if (n < 2 || m < 2) return {kNan, kNan};
+  if (n < 2 || m < 2) return {kNoFigure, kNoFigure};
   const RandomStream first(options.seed, 0), second(options.seed, 1);
   std::vector<std::uint32_t> units(n), others(m);
   std::vector<double> drawn(options.resamples);

@@ -12,7 +12,7 @@
 #include "replay/figure_table.h"
 #include "replay/holm.h"
 #include "replay/mean.h"
-#include "replay/not_a_number.h"
+#include "replay/no_figure.h"
 #include "replay/paired_difference.h"
 #include "replay/report.h"
 
@@ -31,8 +31,8 @@ FigureComparison compare(const Report& report, const FigureColumn& figure, std::
   found.difference = mean_of(differences);
   found.interval = bootstrap_mean(differences, settings.bootstrap);
   found.effect_size = paired_effect_size(differences);
-  found.p_value = differences.size() < 2 ? kNan : sign_flip_p_value(differences, settings.bootstrap.seed);
-  found.p_holm = found.p_equal = kNan;
+  found.p_value = differences.size() < 2 ? kNoFigure : sign_flip_p_value(differences, settings.bootstrap.seed);
+  found.p_holm = found.p_equal = kNoFigure;
   if (settings.equal_within && figure.dimensionless) {
     const Equivalence test = equivalence_test(differences, *settings.equal_within);
     found.p_equal = test.p_value;
@@ -101,7 +101,7 @@ std::vector<double> areas_of(const ReportTrace& trace, const Curves& curves, con
   }
   const std::vector<std::span<const FrontierPoint>> views(points.begin(), points.end());
   const std::optional<MemoryRange> range = common_range(views);
-  std::vector<double> areas(points.size(), kNan);
+  std::vector<double> areas(points.size(), kNoFigure);
   for (std::size_t s = 0; range && s < points.size(); ++s) areas[s] = frontier_area(points[s], *range);
   return areas;
 }

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "replay/distributions.h"
+#include "replay/no_figure.h"
 
 namespace kvwave::replay {
 
 Equivalence equivalence_test(std::span<const double> differences, double delta) {
   constexpr double kAlpha = 0.05;
-  if (differences.size() < 2) return {std::numeric_limits<double>::quiet_NaN(), false};
+  if (differences.size() < 2) return {kNoFigure, false};
   const auto n = static_cast<double>(differences.size());
   double mean = 0, squares = 0;
   for (const double difference : differences) mean += difference / n;

@@ -2,20 +2,21 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
+
+#include "replay/no_figure.h"
 
 namespace kvwave::replay {
 
 /// Over the counted steps; NaN where there is none.
 struct HeldEntries {
-  double requested = std::numeric_limits<double>::quiet_NaN();  ///< budget in force, mean
-  double mean = std::numeric_limits<double>::quiet_NaN();       ///< entries that attention reads, mean
-  double steady = std::numeric_limits<double>::quiet_NaN();     ///< entries left by an eviction, mean over evictions
+  double requested = kNoFigure;                                 ///< budget in force, mean
+  double mean = kNoFigure;                                      ///< entries that attention reads, mean
+  double steady = kNoFigure;                                    ///< entries left by an eviction, mean over evictions
   std::uint32_t peak = 0;                                       ///< largest number of entries in one step
   // The same where entries are held in whole pages: each number is rounded up to a multiple of the page.
-  double paged_mean = std::numeric_limits<double>::quiet_NaN();
-  double paged_steady = std::numeric_limits<double>::quiet_NaN();
+  double paged_mean = kNoFigure;
+  double paged_steady = kNoFigure;
   std::uint32_t paged_peak = 0;
 };
 

@@ -3,13 +3,13 @@
 
 #include <span>
 
-#include "replay/not_a_number.h"
+#include "replay/no_figure.h"
 
 namespace kvwave::replay {
 
 /// NaN of no values.
 inline double mean_of(std::span<const double> values) {
-  if (values.empty()) return kNan;
+  if (values.empty()) return kNoFigure;
   double sum = 0;
   for (const double value : values) sum += value;
   return sum / static_cast<double>(values.size());

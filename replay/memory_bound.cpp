@@ -9,6 +9,7 @@
 #include "replay/layer_tensors.h"
 #include "replay/lock_step.h"
 #include "replay/metric_sums.h"
+#include "replay/packed_residency.h"
 #include "traces/progress.h"
 
 namespace kvwave::replay {
@@ -18,7 +19,6 @@ constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column a
 constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
 constexpr std::uint64_t kEventBytes = 8;  // of each eviction in the order of time, one layer; beside it resident counts
-constexpr std::uint64_t kPackedSteps = 65536;  // up to so many, a packed eviction takes two bytes at most
 constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
 
 }  // namespace
@@ -39,7 +39,8 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
     bound.layer += positions * sizeof(float) * (q_heads * FullRows::kBlock + kv_heads * sequence.head_dim);
   }
   const std::uint64_t n_kept = options.keep_details ? layers : 0, n_open = stored_rows ? layers : 1;
-  const std::uint64_t packed_bytes = steps + 2 <= kPackedSteps ? sizeof(std::uint16_t) : sizeof(std::int32_t);
+  const std::uint64_t packed_bytes =
+      steps + 2 <= PackedSteps::kMostInTwoBytes ? sizeof(std::uint16_t) : sizeof(std::int32_t);
   for (const Simulation& simulation : sweep.simulations) {
     const bool is_full = simulation.is_full();
     const std::uint64_t caches =

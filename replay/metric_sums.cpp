@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "replay/no_figure.h"
 #include "replay/turnover.h"
 
 namespace kvwave::replay {
@@ -284,7 +285,7 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
 
 double MetricSums::moved_entries(const LayerResidency& found, std::uint32_t kv_head, std::uint32_t first) const {
   const std::size_t n_steps = sequence.n_steps();
-  if (found.moved.empty() || first >= n_steps) return std::numeric_limits<double>::quiet_NaN();
+  if (found.moved.empty() || first >= n_steps) return kNoFigure;
   const std::size_t n = found.caches_per_kv_head(sequence);
   double sum = 0;
   for (std::size_t cache = kv_head * n; cache < (kv_head + 1) * n; ++cache) {

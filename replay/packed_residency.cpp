@@ -1,7 +1,6 @@
 #include "replay/packed_residency.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace kvwave::replay {
@@ -50,9 +49,9 @@ PackedSteps::PackedSteps(std::span<const std::int32_t> steps) {
   }
   const auto index_of_never = static_cast<std::uint32_t>(value_.size());
   if (never) value_.push_back(kNever);
-  if (value_.size() <= std::size_t{std::numeric_limits<std::uint8_t>::max()} + 1) {
+  if (value_.size() <= kMostInOneByte) {
     one_ = indices_of<std::uint8_t>(steps, index_of, index_of_never);
-  } else if (value_.size() <= std::size_t{std::numeric_limits<std::uint16_t>::max()} + 1) {
+  } else if (value_.size() <= kMostInTwoBytes) {
     two_ = indices_of<std::uint16_t>(steps, index_of, index_of_never);
   } else {
     value_.assign(steps.begin(), steps.end());

@@ -14,6 +14,8 @@ namespace kvwave::replay {
 /// evict in every step two.
 class PackedSteps {
  public:
+  static constexpr std::size_t kMostInOneByte = 256, kMostInTwoBytes = 65'536;  ///< different steps
+
   PackedSteps() = default;
   explicit PackedSteps(std::span<const std::int32_t> steps);
 

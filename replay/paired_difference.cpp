@@ -1,9 +1,9 @@
 #include "replay/paired_difference.h"
 
 #include <cmath>
-#include <limits>
 
 #include "replay/mean.h"
+#include "replay/no_figure.h"
 #include "replay/random_stream.h"
 
 namespace kvwave::replay {
@@ -17,7 +17,7 @@ constexpr std::uint64_t kPatternStream = 2;  // 0 and 1 are the bootstrap's
 
 double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed) {
   const std::size_t n = differences.size();
-  if (n == 0) return std::numeric_limits<double>::quiet_NaN();
+  if (n == 0) return kNoFigure;
   double observed = 0, size = 0;
   for (const double difference : differences) {
     observed += difference;
@@ -53,7 +53,7 @@ double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed
 
 double paired_effect_size(std::span<const double> differences) {
   const auto n = static_cast<double>(differences.size());
-  if (n < 3) return std::numeric_limits<double>::quiet_NaN();
+  if (n < 3) return kNoFigure;
   const double mean = mean_of(differences);
   double squares = 0;
   for (const double difference : differences) squares += (difference - mean) * (difference - mean);

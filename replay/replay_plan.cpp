@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -11,6 +10,7 @@
 #include "replay/calibrate.h"
 #include "replay/device_replay.h"
 #include "replay/error.h"
+#include "replay/no_figure.h"
 #include "replay/results_settings.h"
 #include "traces/reader.h"
 #include "traces/sha256.h"
@@ -147,7 +147,7 @@ class Planner {
       if (!is_own(i)) continue;
       PlannedTrace& planned = plan_.traces.emplace_back();
       planned.survey = listed_[i];
-      planned.profile_distance = std::numeric_limits<double>::quiet_NaN();
+      planned.profile_distance = kNoFigure;
       if (plan_.shard) {
         plan_.shard->n_listed = static_cast<std::uint32_t>(listed_.size());
         plan_.shard->place.push_back(static_cast<std::uint32_t>(i));

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "replay/figure_table.h"
+#include "replay/mean.h"
 
 namespace kvwave::replay {
 
@@ -23,15 +23,11 @@ ReportLine average(const Report& report, std::size_t configuration) {
     // Step numbers of different traces have no mean.
     if (figure.value == &Figures::worst_step_at && report.traces.size() > 1) continue;
     std::vector<double> values;
-    double sum = 0;
     for (const ReportTrace& trace : report.traces) {
       const double value = trace.summaries[configuration].total.*figure.value;
-      if (std::isnan(value)) continue;
-      values.push_back(value);
-      sum += value;
+      if (!std::isnan(value)) values.push_back(value);
     }
-    line.mean.*figure.value =
-        values.empty() ? std::numeric_limits<double>::quiet_NaN() : sum / static_cast<double>(values.size());
+    line.mean.*figure.value = mean_of(values);
     const Interval interval = bootstrap_mean(values, report.statistics.bootstrap);
     line.low.*figure.value = interval.low;
     line.high.*figure.value = interval.high;

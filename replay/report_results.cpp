@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "replay/figure_table.h"
+#include "replay/no_figure.h"
 #include "replay/results_shared.h"
 #include "traces/array_file.h"
 
@@ -188,13 +188,13 @@ class TraceResults {
         [&](std::uint64_t i, const auto& columns) { return sum_over(step, i, columns) / rows; });
     put(name + "/per_head", {layers, q_heads}, [&](std::uint64_t i, const auto& columns) {
       const double n = sums.n_counted(columns.front());
-      return n > 0 ? sum_over(head, i, columns) / n : std::numeric_limits<double>::quiet_NaN();
+      return n > 0 ? sum_over(head, i, columns) / n : kNoFigure;
     });
     put(name + "/per_layer", {layers}, [&](std::uint64_t i, const auto& columns) {
       const double n = sums.n_counted(columns.front());
       double sum = 0;
       for (std::uint64_t h = 0; h < q_heads; ++h) sum += sum_over(head, i * q_heads + h, columns);
-      return n > 0 ? sum / (n * static_cast<double>(q_heads)) : std::numeric_limits<double>::quiet_NaN();
+      return n > 0 ? sum / (n * static_cast<double>(q_heads)) : kNoFigure;
     });
     put(name + "/binned", {sums.n_bins, layers, q_heads}, [&](std::uint64_t i, const auto& columns) {
       return sum_over(bin, i, columns) / sums.bin_size(static_cast<std::uint32_t>(i / (layers * q_heads)));
@@ -205,7 +205,7 @@ class TraceResults {
     put("retained_mass_hi/per_head", {sums.sequence.n_layers, sums.sequence.n_q_heads},
         [&](std::uint64_t i, const auto& columns) {
           const double n = sums.n_counted(columns.front());
-          return n > 0 ? sum_over(sums.head_high, i, columns) / n : std::numeric_limits<double>::quiet_NaN();
+          return n > 0 ? sum_over(sums.head_high, i, columns) / n : kNoFigure;
         });
   }
 
@@ -213,9 +213,7 @@ class TraceResults {
                     const std::vector<double>* bin) {
     const MetricSums& sums = *replay_.sums;
     const std::uint64_t layers = sums.sequence.n_layers, q_heads = sums.sequence.n_q_heads;
-    const auto root = [](double error, double output) {
-      return output > 0 ? std::sqrt(error / output) : std::numeric_limits<double>::quiet_NaN();
-    };
+    const auto root = [](double error, double output) { return output > 0 ? std::sqrt(error / output) : kNoFigure; };
     put(name + "/per_step", {sums.sequence.n_steps()},
         [&](std::uint64_t i, const auto& columns) { return root(sum_over(step, i, columns), sums.step_output[i]); });
     put(name + "/per_head", {layers, q_heads}, [&](std::uint64_t i, const auto& columns) {

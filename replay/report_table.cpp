@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "replay/statistics_table.h"
+#include "replay/wrapped_text.h"
 #include "traces/progress.h"
 #include "traces/repetition.h"
 
@@ -16,7 +17,6 @@ namespace kvwave::replay {
 
 namespace {
 
-constexpr std::size_t kTerminalColumns = 100;
 constexpr std::size_t kStrategyColumns = 28;
 
 class Table {
@@ -44,17 +44,7 @@ class Table {
   }
 
   // Breaks at spaces; lines after the first are indented.
-  void paragraph(std::string_view text, std::size_t indent) {
-    std::size_t room = kTerminalColumns;
-    while (text.size() > room) {
-      std::size_t cut = text.rfind(' ', room);
-      if (cut == std::string_view::npos || cut == 0) cut = room;
-      print("{}\n{:{}}", text.substr(0, cut), "", indent);
-      text.remove_prefix(std::min(text.size(), cut + 1));
-      room = kTerminalColumns - indent;
-    }
-    print("{}\n", text);
-  }
+  void paragraph(std::string_view text, std::size_t indent) { print("{}\n", wrapped(text, kTerminalColumns, indent)); }
 
   void traces() {
     paragraph(kOpenLoopNotice, 0);

@@ -1,12 +1,12 @@
 #include "replay/results_shared.h"
 
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "replay/figure_table.h"
+#include "replay/no_figure.h"
 #include "replay/report_results.h"
 #include "replay/results_settings.h"
 #include "traces/array_file.h"
@@ -100,8 +100,7 @@ class SharedResults {
   void compared(const std::string& name, std::size_t figure, const ValueOf& value_of) {
     std::vector<double> values;
     for (const LineComparison& line : report_.comparisons) {
-      values.push_back(line.figures.empty() ? std::numeric_limits<double>::quiet_NaN()
-                                            : value_of(line.figures[figure]));
+      values.push_back(line.figures.empty() ? kNoFigure : value_of(line.figures[figure]));
     }
     numbers(name, values);
   }

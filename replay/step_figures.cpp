@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "replay/no_figure.h"
+
 namespace kvwave::replay {
 
 namespace {
@@ -72,7 +74,7 @@ Drops count_drops(std::span<const float> retained_mass) {
 double gini(std::span<const double> values) {
   std::vector<double> sorted(values.begin(), values.end());
   if (sorted.empty() || std::any_of(sorted.begin(), sorted.end(), [](double x) { return std::isnan(x); })) {
-    return std::numeric_limits<double>::quiet_NaN();
+    return kNoFigure;
   }
   std::sort(sorted.begin(), sorted.end());
   const auto n = static_cast<double>(sorted.size());
@@ -81,7 +83,7 @@ double gini(std::span<const double> values) {
     sum += sorted[i];
     weighted += (2 * static_cast<double>(i) - n + 1) * sorted[i];
   }
-  return sum > 0 ? weighted / (n * sum) : std::numeric_limits<double>::quiet_NaN();
+  return sum > 0 ? weighted / (n * sum) : kNoFigure;
 }
 
 }  // namespace kvwave::replay

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
+
+#include "replay/no_figure.h"
 
 namespace kvwave::replay {
 
@@ -14,8 +15,8 @@ inline constexpr float kRecoveryLevel = 0.9F;
 enum class Worst { lowest, highest };
 
 struct WorstSteps {
-  double decile = std::numeric_limits<double>::quiet_NaN();  ///< mean of the worst tenth, rounded up, of the steps
-  double value = std::numeric_limits<double>::quiet_NaN();   ///< of the worst step
+  double decile = kNoFigure;                                 ///< mean of the worst tenth, rounded up, of the steps
+  double value = kNoFigure;                                  ///< of the worst step
   std::int64_t step = -1;                                    ///< the first of the worst steps; -1 without any
 };
 

@@ -10,13 +10,13 @@
 #include "alloc/requirements.h"
 #include "alloc/strategy.h"
 #include "replay/commands.h"
+#include "replay/wrapped_text.h"
 #include "traces/command_line.h"
 #include "traces/command_options.h"
 
 namespace kvwave::replay {
 namespace {
 
-constexpr std::size_t kListColumns = 100;
 constexpr std::size_t kTextIndent = 22, kValueColumns = 18, kMeaningIndent = 47;
 
 constexpr std::string_view kStrategiesUsage =
@@ -32,14 +32,7 @@ constexpr std::string_view kIntroduction =
 
 // Prints `text` from column `indent` on (where the cursor already is), broken at spaces.
 void print_wrapped(std::string_view text, std::size_t indent) {
-  const std::size_t width = kListColumns - indent;
-  while (text.size() > width) {
-    std::size_t cut = text.rfind(' ', width);
-    if (cut == std::string_view::npos || cut == 0) cut = width;
-    fmt::print("{}\n{:{}}", text.substr(0, cut), "", indent);
-    text.remove_prefix(text[cut] == ' ' ? cut + 1 : cut);
-  }
-  fmt::print("{}\n", text);
+  fmt::print("{}\n", wrapped(text, kTerminalColumns - indent, indent));
 }
 
 alloc::Component defaults_of(const alloc::ComponentSpec& spec, bool allocator) {

@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "replay/metric_sums.h"
+#include "replay/no_figure.h"
 #include "replay/sweep.h"
 
 namespace kvwave::replay {
-
-inline constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
 
 /// Of a configuration, of one of its layers, or of one of its KV heads. NaN where there is nothing to average, it was
 /// not asked for, or the figure does not exist at that level.

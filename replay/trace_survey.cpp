@@ -1,11 +1,11 @@
 #include "replay/trace_survey.h"
 
-#include <limits>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "replay/error.h"
+#include "replay/no_figure.h"
 #include "replay/replay_trace.h"
 #include "traces/reader.h"
 #include "traces/repetition.h"
@@ -14,7 +14,7 @@ namespace kvwave::replay {
 namespace {
 
 double repeated_share(const traces::TraceReader& trace) {
-  if (!trace.info().levels.tokens) return std::numeric_limits<double>::quiet_NaN();
+  if (!trace.info().levels.tokens) return kNoFigure;
   const std::uint32_t first = trace.info().n_prompt, end = trace.n_positions();
   std::vector<std::int32_t> ids(end > first ? end - first : 0);
   trace.token_ids(end - static_cast<std::uint32_t>(ids.size()), end, ids);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "replay/not_a_number.h"
+#include "replay/no_figure.h"
 
 namespace kvwave::replay {
 namespace {
@@ -47,7 +47,7 @@ class PairTable {
         n += 1;
       }
     }
-    return n > 0 ? sum / n : kNan;
+    return n > 0 ? sum / n : kNoFigure;
   }
 
  private:
@@ -66,7 +66,7 @@ std::vector<SetDistances> set_distances(std::span<const WaveSet> sets, const Boo
   for (std::size_t s = 0; s < sets.size(); ++s) {
     const PairTable pairs(sets[s], sets[s]);
     const std::vector<std::uint32_t> all = all_of(sets[s]);
-    SetDistances within{s, s, true, {kNan, {kNan, kNan}}, {pairs.mean(all, all, true), {}}};
+    SetDistances within{s, s, true, {kNoFigure, {kNoFigure, kNoFigure}}, {pairs.mean(all, all, true), {}}};
     within.of_traces.interval = bootstrap(static_cast<std::uint32_t>(all.size()), 0, options,
                                           [&](Units units) { return pairs.mean(units, units, true); });
     found.push_back(within);

@@ -12,6 +12,7 @@
 #include "tests/capture/fixture.h"
 #include "tests/capture/safetensors_builder.h"
 #include "tests/capture/tiny_llama.h"
+#include "tests/file_bytes.h"
 
 namespace kvwave::capture {
 namespace {
@@ -19,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::expect_load_error;
-using testing::read_bytes;
 using testing::write_bytes;
 
 /// A copy of one of the fixture's folders that a test may spoil.
@@ -34,7 +34,7 @@ class ModelFolder : public ::testing::Test {
   template <typename Change>
   fs::path changed(const std::string& name, const std::string& file, const Change& change) {
     const fs::path folder = copy(name);
-    json content = json::parse(read_bytes(folder / file));
+    json content = json::parse(file_bytes(folder / file));
     change(content);
     write_bytes(folder / file, content.dump());
     return folder;
@@ -139,7 +139,7 @@ TEST_F(ModelFolder, an_index_that_names_absent_tensors_is_refused) {
 TEST_F(ModelFolder, a_tensor_in_two_shards_is_refused) {
   const fs::path folder = copy("llama");
   fs::copy_file(folder / "model-00001-of-00003.safetensors", folder / "again.safetensors");
-  json index = json::parse(read_bytes(folder / "model.safetensors.index.json"));
+  json index = json::parse(file_bytes(folder / "model.safetensors.index.json"));
   for (auto& [name, file] : index.at("weight_map").items()) {
     if (file != "model-00001-of-00003.safetensors") continue;
     file = "again.safetensors";  // the first shard still holds it, and what else it held

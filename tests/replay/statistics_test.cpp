@@ -16,7 +16,7 @@
 #include "replay/equivalence.h"
 #include "replay/frontier.h"
 #include "replay/holm.h"
-#include "replay/not_a_number.h"
+#include "replay/no_figure.h"
 #include "replay/paired_difference.h"
 #include "replay/random_stream.h"
 
@@ -172,7 +172,7 @@ TEST(Holm, steps_down_as_published) {
 }
 
 TEST(Holm, leaves_out_what_was_not_compared) {
-  const Values adjusted = holm_adjusted(Values{0.02, kNan, 0.04});
+  const Values adjusted = holm_adjusted(Values{0.02, kNoFigure, 0.04});
   EXPECT_DOUBLE_EQ(adjusted[0], 0.04);
   EXPECT_TRUE(std::isnan(adjusted[1]));
   EXPECT_DOUBLE_EQ(adjusted[2], 0.04);
@@ -227,7 +227,7 @@ TEST(Frontier, compares_where_all_curves_are) {
 }
 
 TEST(Frontier, refuses_fewer_than_five_points_and_curves_apart) {
-  const auto four = curve({10, 20, 40, 80, 160}, {1, kNan, 1, 1, 1}),
+  const auto four = curve({10, 20, 40, 80, 160}, {1, kNoFigure, 1, 1, 1}),
              five = curve({10, 20, 40, 80, 160}, {1, 1, 1, 1, 1});
   const auto far = curve({1e3, 2e3, 3e3, 4e3, 5e3}, {1, 1, 1, 1, 1});
   const std::array<std::span<const FrontierPoint>, 2> few = {five, four}, apart = {five, far};

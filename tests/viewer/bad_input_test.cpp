@@ -161,9 +161,7 @@ TEST(BadInput, a_wrong_file_opened_instead_leaves_what_is_open) {
   const TemporaryFolder folder;
   std::ofstream(folder / "notes.txt") << "nothing of ours";
   Session session;
-  session.open(small_results().trace);
-  session.open(small_results().results);
-  session.wait();
+  open_small_results(session);
   session.open(folder / "notes.txt", Session::Beside::no);
   session.wait();
   EXPECT_TRUE(has(session.take_messages().front(), "notes.txt"));

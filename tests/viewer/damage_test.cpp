@@ -41,8 +41,7 @@ TEST(Damage, repainted_frames_are_those_painted_whole) {
   bench.act([](ImGuiTestContext* robot) { robot->WindowClose("//Shortcuts"); });
   check("closing it");
   for (int tab = 0; tab < 4; ++tab) {
-    bench.workbench().ui().tabs = {
-        .wave = tab % 2, .heads = tab % 3, .attention = tab % 2, .tokens = tab % 2, .compare = tab, .ledger = tab % 2};
+    bench.workbench().ui().tabs = tabs_of_round(tab);
     check("other tabs");
     check("a frame more");
   }

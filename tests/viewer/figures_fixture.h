@@ -13,9 +13,7 @@ namespace kvwave::viewer {
 class Figures : public testing::Test {
  protected:
   void SetUp() override {
-    session.open(small_results().trace);
-    session.open(small_results().results);
-    session.wait();
+    open_small_results(session);
     ASSERT_TRUE(session.has_results()) << (session.take_messages().empty() ? "" : "see messages");
   }
   Figure make(const char* name) {

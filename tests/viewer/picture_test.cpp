@@ -177,9 +177,7 @@ Picture draw(Session& session, const char* name, ThemeKind theme) {
 TEST(Picture, plots_have_title_axes_and_content_in_both_themes) {
   const HeadlessGl gl;
   Session session;
-  session.open(small_results().trace);
-  session.open(small_results().results);
-  session.wait();
+  open_small_results(session);
   for (const ThemeKind theme : {ThemeKind::light, ThemeKind::dark}) {
     for (const FigureEntry& entry : figure_list()) {
       const std::string name(entry.name);

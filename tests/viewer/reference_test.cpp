@@ -72,9 +72,7 @@ const std::vector<Case>& cases() {
 class Reference : public testing::Test {
  protected:
   void SetUp() override {
-    session.open(small_results().trace);
-    session.open(small_results().results);
-    session.wait();
+    open_small_results(session);
     ASSERT_TRUE(session.has_results());
     start = session.view();
     start.step = 100;

@@ -25,4 +25,10 @@ const SmallResults& small_results() {
   return shared;
 }
 
+void open_small_results(Session& session) {
+  session.open(small_results().trace);
+  session.open(small_results().results);
+  session.wait();
+}
+
 }  // namespace kvwave::viewer

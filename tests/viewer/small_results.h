@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/replay/synthetic_trace.h"
+#include "viewer/model/session.h"
 
 namespace kvwave::viewer {
 
@@ -19,5 +20,7 @@ struct SmallResults {
 
 /// The one that tests share; nobody changes it.
 const SmallResults& small_results();
+/// Its trace and results, opened and read.
+void open_small_results(Session& session);
 
 }  // namespace kvwave::viewer

@@ -15,6 +15,16 @@
 
 namespace kvwave::viewer {
 
+/// Tabs of every panel such that rounds 0 to 3 show each once at least.
+inline PanelTabs tabs_of_round(int round) {
+  return {.wave = round % 2,
+          .heads = round % 3,
+          .attention = round % 2,
+          .tokens = round % 2,
+          .compare = round,
+          .ledger = round % 2};
+}
+
 /// With the small trace and its results open, unless told otherwise.
 class Bench {
  public:

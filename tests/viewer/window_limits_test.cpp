@@ -20,12 +20,7 @@ TEST(Window, traces_with_little_or_nothing_in_them_draw_in_every_tab) {
     Bench bench(ThemeKind::light, false);
     bench.workbench().open_files({(folder / "tiny.h5").string()});
     for (int tab = 0; tab < 4; ++tab) {
-      bench.workbench().ui().tabs = {.wave = tab % 2,
-                                     .heads = tab % 3,
-                                     .attention = tab % 2,
-                                     .tokens = tab % 2,
-                                     .compare = tab,
-                                     .ledger = tab % 2};
+      bench.workbench().ui().tabs = tabs_of_round(tab);
       bench.frames(3);
     }
     EXPECT_TRUE(bench.session().has_trace());
@@ -38,9 +33,7 @@ TEST(Window, traces_with_little_or_nothing_in_them_draw_in_every_tab) {
 TEST(Window, survives_every_size_down_to_one_pixel) {
   const HeadlessGl gl;
   Session session;
-  session.open(small_results().trace);
-  session.open(small_results().results);
-  session.wait();
+  open_small_results(session);
   GuiContext gui(ThemeKind::light, 1);
   gui.build(0, 0, [&] { Workbench(session).draw(); });  // a minimised window
   for (const auto& [width, height] : {std::pair{1, 1}, {40, 900}, {900, 40}, {320, 200}, {2560, 1440}}) {

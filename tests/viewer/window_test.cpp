@@ -76,12 +76,7 @@ TEST(Window, every_tab_of_every_panel_draws_in_both_themes) {
   for (const ThemeKind theme : {ThemeKind::light, ThemeKind::dark}) {
     Bench bench(theme);
     for (int tab = 0; tab < 4; ++tab) {
-      bench.workbench().ui().tabs = {.wave = tab % 2,
-                                     .heads = tab % 3,
-                                     .attention = tab % 2,
-                                     .tokens = tab % 2,
-                                     .compare = tab,
-                                     .ledger = tab % 2};
+      bench.workbench().ui().tabs = tabs_of_round(tab);
       bench.frames(3);
       EXPECT_TRUE(bench.session().take_messages().empty());
     }

@@ -7,13 +7,13 @@
 
 #include "viewer/model/attention_rows.h"
 #include "viewer/model/figures.h"
+#include "viewer/model/map_pool.h"
 
 namespace kvwave::viewer {
 namespace {
 
 constexpr double kLeastProb = 1e-6;         // lower end of the row's axis
 constexpr float kLeastMapped = 1e-4F;       // of the map's colour bar
-constexpr std::uint32_t kMostAttentionCells = 2048;  // a side of the map
 constexpr std::size_t kLabelled = 4;        // of a row's largest probabilities
 constexpr double kLeastLabelled = 0.02;
 
@@ -111,8 +111,7 @@ Figure attention_map_figure(const FigureInputs& in) {
   HeadRows rows(in);
   const std::uint32_t n = in.snapshot().n_positions, first = rows.first_row();
   if (n <= first) throw NotThere(in.snapshot().name() + " holds no attention row yet");
-  std::uint32_t pool = 1;
-  while ((n + pool - 1) / pool > kMostAttentionCells) ++pool;
+  const std::uint32_t pool = map_pool(n);
   const std::uint32_t columns = (n + pool - 1) / pool, row_cells = (n - first + pool - 1) / pool;
   std::vector<float> values(std::size_t{row_cells} * columns, std::numeric_limits<float>::quiet_NaN());
   for (std::uint32_t p = first; p < n; ++p) {

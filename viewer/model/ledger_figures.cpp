@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "replay/report.h"
 #include "viewer/model/figures.h"
 #include "viewer/model/headline.h"
 
@@ -10,8 +11,6 @@ namespace kvwave::viewer {
 namespace {
 
 using replay::UnequalMemory;
-
-constexpr double kTolerance = 0.01;  // METRICS.md: a larger difference of realised memory is flagged
 
 std::string shown(const std::vector<double>& values, std::size_t index, const char* format) {
   return index < values.size() && std::isfinite(values[index]) ? fmt::format(fmt::runtime(format), values[index]) : "-";
@@ -24,7 +23,7 @@ std::string bytes_text(double bytes) {
 }
 
 bool differs(const std::vector<double>& values, std::size_t c, std::size_t baseline) {
-  return c < values.size() && std::abs(values[c] - values[baseline]) > kTolerance * values[baseline];
+  return c < values.size() && std::abs(values[c] - values[baseline]) > replay::kMemoryTolerance * values[baseline];
 }
 
 }  // namespace

@@ -6,12 +6,11 @@
 
 #include "viewer/model/eviction_map.h"
 #include "viewer/model/figures.h"
+#include "viewer/model/map_pool.h"
 #include "viewer/model/token_text.h"
 
 namespace kvwave::viewer {
 namespace {
-
-constexpr std::uint32_t kMostTokenCells = 2048;  // a side of the map
 
 std::string scope_name(const FigureInputs& in) {
   if (in.view.scope == TokenScope::all_heads) return "all kv_heads";
@@ -77,8 +76,7 @@ Figure residency_figure(const FigureInputs& in) {
   const std::uint32_t c = in.view.compared == Compared::b ? selection.b : selection.a;
   const EvictionMap map = eviction_map(results, c), other = eviction_map(results, selection.b);
   const std::uint32_t n = map.n_positions, steps = trace.n_steps;
-  std::uint32_t pool = 1;
-  while ((n + pool - 1) / pool > kMostTokenCells) ++pool;
+  const std::uint32_t pool = map_pool(n);
   const std::uint32_t rows = (n + pool - 1) / pool, columns = (steps + pool - 1) / pool;
   std::vector<float> values(std::size_t{rows} * columns, std::numeric_limits<float>::quiet_NaN());
   std::vector<float> holders(steps), other_holders(steps);
