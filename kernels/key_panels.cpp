@@ -1,5 +1,6 @@
 #include "kernels/key_panels.h"
 
+#include <algorithm>
 #include <cassert>
 #include <xmmintrin.h>
 
@@ -59,6 +60,43 @@ void panel_dots_baseline(const float* const* rows, std::uint32_t n_rows, const f
       for (int i = 0; i < 16; ++i) sum[i] += x * panel[c * 16 + i];
     }
     for (int i = 0; i < 16; ++i) dots[r][i] = sum[i];
+  }
+}
+
+void panel_column_sums_baseline(const float* panels, std::uint32_t n_panels, std::uint32_t head_dim, double* key_sum,
+                                double* column) {
+  const std::size_t size = std::size_t{head_dim} * 16;
+  for (std::uint32_t c = 0; c < head_dim; ++c) {
+    double lane[16] = {};
+    for (std::uint32_t p = 0; p < n_panels; ++p) {
+      for (int i = 0; i < 16; ++i) lane[i] += panels[p * size + c * 16 + i];
+    }
+    key_sum[c] = 0;
+    for (const double x : lane) key_sum[c] += x;
+  }
+  for (std::uint32_t p = 0; p < n_panels; ++p) {
+    double total[16] = {};
+    for (std::uint32_t c = 0; c < head_dim; ++c) {
+      for (int i = 0; i < 16; ++i) {
+        const double u = panels[p * size + c * 16 + i];
+        total[i] += u * (key_sum[c] - u);
+      }
+    }
+    std::copy(total, total + 16, column + p * 16);
+  }
+}
+
+void panel_column_sums(const KeyPanels& panels, std::vector<double>& key_sum, std::span<double> column) {
+  const std::uint32_t n = panels.n_panels(), d = panels.head_dim();
+  assert(column.size() == std::size_t{n} * kPanelKeys);
+  key_sum.resize(d);
+  switch (simd_path()) {
+    case SimdPath::avx512:
+      return panel_column_sums_avx512(panels.panel(0), n, d, key_sum.data(), column.data());
+    case SimdPath::avx2:
+      return panel_column_sums_avx2(panels.panel(0), n, d, key_sum.data(), column.data());
+    case SimdPath::baseline:
+      return panel_column_sums_baseline(panels.panel(0), n, d, key_sum.data(), column.data());
   }
 }
 

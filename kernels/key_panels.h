@@ -36,4 +36,9 @@ inline constexpr std::uint32_t kPanelRows = 8;  ///< rows that panel_dots() take
 void panel_dots(const float* const* rows, std::uint32_t n_rows, const float* panel, std::uint32_t head_dim,
                 float (*dots)[kPanelKeys]);
 
+/// key_sum[c] = sum of channel c over all keys; column[j] = key j . key_sum - |key j|^2, the sum of its products with
+/// all other keys. Both in fp64, in one order on every instruction set. key_sum is resized to head_dim; column:
+/// [n_panels * 16].
+void panel_column_sums(const KeyPanels& panels, std::vector<double>& key_sum, std::span<double> column);
+
 }  // namespace kvwave::kernels

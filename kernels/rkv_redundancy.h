@@ -14,9 +14,8 @@ namespace kvwave::kernels {
 void unit_keys(std::span<const float> keys, std::uint32_t head_dim, std::span<float> unit);
 
 struct RedundancyScratch {
-  std::vector<double> lane_sum, key_sum;
-  std::vector<double> column;
-  std::vector<std::uint32_t> open_row;
+  std::vector<double> key_sum, column;
+  std::vector<std::uint32_t> open_row, is_open;
 };
 
 /// redundancy[j] for the first redundancy.size() of the n residents:
@@ -26,9 +25,10 @@ struct RedundancyScratch {
 ///   r[j] = (1/n) sum over rows i of C[i][j]   (every cosine, also those below the threshold and negative ones)
 ///   redundancy = softmax(r) over all n, cut to the first entries without renormalising
 /// The column sums come from the sum of all unit keys, so only the search for retained(i) looks at pairs; it starts at
-/// the newest slot and usually ends in the first panel. Source: Zefan-Cai/R-KV, rkv/utils.py (cal_similarity).
-/// unit: [any, head_dim] rows of the layer; position: the residents' rows in slot order; panels: the same rows
-/// gathered. retained: [n] output for callers that want it, or empty.
+/// the newest slot and usually ends in the first panel; where it does not, a pair is looked at once, not from both
+/// sides. Source: Zefan-Cai/R-KV, rkv/utils.py (cal_similarity). unit: [any, head_dim] rows of the layer; position: the
+/// residents' rows in slot order; panels: the same rows gathered. retained: [n] output for callers that want it, or
+/// empty.
 void rkv_redundancy(std::span<const float> unit, std::span<const std::uint32_t> position, const KeyPanels& panels,
                     float threshold, std::span<float> redundancy, std::span<std::uint32_t> retained,
                     RedundancyScratch& scratch);

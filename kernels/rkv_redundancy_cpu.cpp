@@ -20,31 +20,6 @@ void unit_keys(std::span<const float> keys, std::uint32_t head_dim, std::span<fl
 
 namespace {
 
-// column[j] = unit[j] . (sum of all unit keys) - |unit[j]|^2: the column sums of C before any exemption.
-void column_sums(const KeyPanels& panels, RedundancyScratch& scratch) {
-  const std::uint32_t d = panels.head_dim();
-  const std::size_t size = std::size_t{d} * kPanelKeys;
-  scratch.lane_sum.assign(size, 0.0);
-  for (std::uint32_t p = 0; p < panels.n_panels(); ++p) {
-    const float* const panel = panels.panel(p);
-    for (std::size_t i = 0; i < size; ++i) scratch.lane_sum[i] += panel[i];
-  }
-  std::vector<double>& sum = scratch.key_sum;
-  sum.assign(d, 0.0);
-  for (std::size_t i = 0; i < size; ++i) sum[i / kPanelKeys] += scratch.lane_sum[i];
-  scratch.column.resize(static_cast<std::size_t>(panels.n_panels()) * kPanelKeys);
-  for (std::uint32_t p = 0; p < panels.n_panels(); ++p) {
-    double total[kPanelKeys] = {};
-    for (std::uint32_t c = 0; c < d; ++c) {
-      for (std::uint32_t i = 0; i < kPanelKeys; ++i) {
-        const double u = panels.panel(p)[c * kPanelKeys + i];
-        total[i] += u * (sum[c] - u);
-      }
-    }
-    std::copy(total, total + kPanelKeys, scratch.column.begin() + p * kPanelKeys);
-  }
-}
-
 // Bit i: dots[i] > threshold (SSE is part of baseline x86-64).
 std::uint32_t lanes_above(const float (&dots)[kPanelKeys], float threshold) {
   const __m128 least = _mm_set1_ps(threshold);
@@ -56,47 +31,132 @@ std::uint32_t lanes_above(const float (&dots)[kPanelKeys], float threshold) {
 }
 
 // For every row the exempted column is found and its cosine taken out of that column's sum. Rows are searched together,
-// panel by panel from the newest slot; a row leaves the list when its near-duplicate is found.
-void exempt_retained(std::span<const float> unit, std::span<const std::uint32_t> position, const KeyPanels& panels,
-                     float threshold, std::span<std::uint32_t> retained, RedundancyScratch& scratch) {
-  const std::uint32_t d = panels.head_dim();
-  const std::uint32_t n = panels.n_keys();
-  std::vector<std::uint32_t>& open = scratch.open_row;
-  open.resize(n);
-  for (std::uint32_t i = 0; i < n; ++i) open[i] = i;
-  float dots[kPanelRows][kPanelKeys];
-  const float* rows[kPanelRows];
-  std::size_t n_open = n;
-  for (std::uint32_t p = panels.n_panels(); p-- > 0 && n_open > 0;) {
-    const std::uint32_t first_slot = p * kPanelKeys;
-    const std::uint32_t lanes = std::min(kPanelKeys, n - first_slot);
-    std::size_t still_open = 0;
-    for (std::size_t at = 0; at < n_open; at += kPanelRows) {
-      const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(kPanelRows, n_open - at));
-      for (std::uint32_t r = 0; r < count; ++r) {
-        rows[r] = unit.data() + static_cast<std::size_t>(position[open[at + r]]) * d;
-      }
-      panel_dots(rows, count, panels.panel(p), d, dots);
-      for (std::uint32_t r = 0; r < count; ++r) {
-        const std::uint32_t row = open[at + r];
-        std::uint32_t alike = lanes_above(dots[r], threshold) & ((1U << lanes) - 1U);
-        if (row - first_slot < lanes) alike &= ~(1U << (row - first_slot));
-        const auto lane = static_cast<std::uint32_t>(std::bit_width(alike));  // behind the newest; 0 = none
-        if (lane > 0) {
-          const std::uint32_t slot = first_slot + lane - 1;
-          scratch.column[slot] -= dots[r][lane - 1];
-          if (!retained.empty()) retained[row] = slot;
-        } else if (p > 0) {
-          open[still_open++] = row;
-        } else {  // no near-duplicate at all: column 0 loses this row's cosine
-          if (row != 0) scratch.column[0] -= dots[r][0];
-          if (!retained.empty()) retained[row] = 0;
+// panel by panel from the newest slot; a row leaves the list when its near-duplicate is found. A cosine is the same
+// from both sides: where most older rows meet a panel anyway, the panel's own rows are settled by what those rows saw.
+class NearDuplicates {
+ public:
+  NearDuplicates(std::span<const float> unit, std::span<const std::uint32_t> position, const KeyPanels& panels,
+                 float threshold, std::span<std::uint32_t> retained, RedundancyScratch& scratch)
+      : unit_(unit),
+        position_(position),
+        panels_(panels),
+        threshold_(threshold),
+        retained_(retained),
+        column_(scratch.column),
+        open_(scratch.open_row),
+        is_open_(scratch.is_open) {
+    const std::uint32_t n = panels.n_keys();
+    open_.resize(n);
+    for (std::uint32_t i = 0; i < n; ++i) open_[i] = n - 1 - i;
+    is_open_.assign(n, 1);
+  }
+
+  void exempt() {
+    for (panel_ = panels_.n_panels(); panel_-- > 0 && !open_.empty();) {
+      first_slot_ = panel_ * kPanelKeys;
+      const std::size_t n_open = open_.size();
+      const auto older = static_cast<std::size_t>(
+          std::find_if(open_.begin(), open_.end(), [&](std::uint32_t row) { return row < first_slot_; }) -
+          open_.begin());
+      std::size_t kept = one_way(0, older, 0);
+      const std::uint32_t unsettled = open_lanes();
+      const std::uint64_t n_unsettled = std::popcount(unsettled), n_closed = first_slot_ - (n_open - older);
+      if (unsettled != 0 && n_unsettled * panel_ >= n_closed) {  // else they cost less on their way down
+        kept -= n_unsettled;                                     // the panel's rows are the last ones kept
+        both_ways(unsettled);
+        for (std::size_t at = older; at < n_open; ++at) {
+          if (is_open_[open_[at]] != 0) open_[kept++] = open_[at];
         }
+      } else {
+        kept = one_way(older, n_open, kept);
+      }
+      open_.resize(kept);
+    }
+  }
+
+ private:
+  // Rows open_[begin, end) against the panel; those still open move to open_[kept...]. Returns the new `kept`.
+  std::size_t one_way(std::size_t begin, std::size_t end, std::size_t kept) {
+    for (std::size_t at = begin; at < end; at += kPanelRows) {
+      const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(kPanelRows, end - at));
+      for (std::uint32_t r = 0; r < count; ++r) row_[r] = open_[at + r];
+      meet(count);
+      for (std::uint32_t r = 0; r < count; ++r) {
+        if (!settle(row_[r], r)) open_[kept++] = row_[r];
       }
     }
-    n_open = still_open;
+    return kept;
   }
-}
+
+  // All older rows, from the newest, against the panel, of which the lanes `unsettled` look for them in turn.
+  void both_ways(std::uint32_t unsettled) {
+    for (std::uint32_t next = first_slot_; next > 0;) {
+      std::uint32_t count = 0;
+      while (next > 0 && count < kPanelRows) {
+        --next;
+        if (unsettled != 0 || is_open_[next] != 0) row_[count++] = next;
+      }
+      meet(count);
+      for (std::uint32_t r = 0; r < count; ++r) {
+        const std::uint32_t row = row_[r];
+        // The oldest slot stands for "none" too.
+        std::uint32_t alike = row == 0 ? unsettled : lanes_above(dots_[r], threshold_) & unsettled;
+        unsettled &= ~alike;
+        for (; alike != 0; alike &= alike - 1) {
+          const auto lane = static_cast<std::uint32_t>(std::countr_zero(alike));
+          close(first_slot_ + lane, row, dots_[r][lane]);
+        }
+        if (is_open_[row] != 0) settle(row, r);
+      }
+    }
+  }
+
+  void meet(std::uint32_t count) {
+    const float* rows[kPanelRows];
+    for (std::uint32_t r = 0; r < count; ++r) {
+      rows[r] = unit_.data() + static_cast<std::size_t>(position_[row_[r]]) * panels_.head_dim();
+    }
+    panel_dots(rows, count, panels_.panel(panel_), panels_.head_dim(), dots_);
+  }
+
+  // Whether the row found its near-duplicate in the panel, or knows after the last panel that it has none.
+  bool settle(std::uint32_t row, std::uint32_t r) {
+    const std::uint32_t lanes = std::min(kPanelKeys, panels_.n_keys() - first_slot_);
+    std::uint32_t alike = lanes_above(dots_[r], threshold_) & ((1U << lanes) - 1U);
+    if (row - first_slot_ < lanes) alike &= ~(1U << (row - first_slot_));
+    if (alike == 0 && panel_ > 0) return false;
+    const auto lane = static_cast<std::uint32_t>(std::bit_width(alike | 1U) - 1);  // no near-duplicate at all: slot 0
+    close(row, first_slot_ + lane, dots_[r][lane]);
+    return true;
+  }
+
+  void close(std::uint32_t row, std::uint32_t slot, float cosine) {
+    is_open_[row] = 0;
+    if (row != slot) column_[slot] -= cosine;  // a diagonal is 0 already
+    if (!retained_.empty()) retained_[row] = slot;
+  }
+
+  // Bit i: the panel's row i is open.
+  std::uint32_t open_lanes() const {
+    std::uint32_t lanes = 0;
+    for (std::uint32_t i = 0; i < kPanelKeys && first_slot_ + i < panels_.n_keys(); ++i) {
+      lanes |= is_open_[first_slot_ + i] << i;
+    }
+    return lanes;
+  }
+
+  std::span<const float> unit_;
+  std::span<const std::uint32_t> position_;
+  const KeyPanels& panels_;
+  float threshold_;
+  std::span<std::uint32_t> retained_;
+  std::vector<double>& column_;
+  std::vector<std::uint32_t>& open_;  // newest first
+  std::vector<std::uint32_t>& is_open_;
+  std::uint32_t panel_ = 0, first_slot_ = 0;
+  std::uint32_t row_[kPanelRows] = {};
+  float dots_[kPanelRows][kPanelKeys] = {};
+};
 
 }  // namespace
 
@@ -106,8 +166,9 @@ void rkv_redundancy(std::span<const float> unit, std::span<const std::uint32_t> 
   const std::uint32_t n = panels.n_keys();
   assert(position.size() == n && redundancy.size() <= n && (retained.empty() || retained.size() == n));
   if (n == 0) return;
-  column_sums(panels, scratch);
-  exempt_retained(unit, position, panels, threshold, retained, scratch);
+  scratch.column.resize(static_cast<std::size_t>(panels.n_panels()) * kPanelKeys);
+  panel_column_sums(panels, scratch.key_sum, scratch.column);
+  NearDuplicates(unit, position, panels, threshold, retained, scratch).exempt();
   std::vector<double>& r = scratch.column;
   double top = -1e300;
   for (std::uint32_t j = 0; j < n; ++j) {

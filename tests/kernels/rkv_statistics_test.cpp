@@ -196,9 +196,15 @@ TEST(TrapSumOverTheWindow, importance_is_a_mean_over_window_queries) {
 }
 
 // The definition of R-KV's official code written out in fp64.
-std::vector<double> literal_redundancy(const std::vector<float>& keys, std::uint32_t d,
-                                       const std::vector<std::uint32_t>& slots, double threshold) {
+struct LiteralRedundancy {
+  std::vector<double> redundancy;
+  std::vector<std::uint32_t> retained;
+};
+
+LiteralRedundancy literal_redundancy(const std::vector<float>& keys, std::uint32_t d,
+                                     const std::vector<std::uint32_t>& slots, double threshold) {
   const std::size_t n = slots.size();
+  std::vector<std::uint32_t> found(n);
   const auto norm = [&](std::size_t i) {
     double square = 0;
     for (std::uint32_t c = 0; c < d; ++c) square += std::pow(keys[slots[i] * d + c], 2.0);
@@ -215,12 +221,46 @@ std::vector<double> literal_redundancy(const std::vector<float>& keys, std::uint
       if (row[j] > threshold) retained = j;
     }
     row[retained] = 0;
+    found[i] = static_cast<std::uint32_t>(retained);
     for (std::size_t j = 0; j < n; ++j) r[j] += row[j] / static_cast<double>(n);
   }
   double sum = 0;
   for (double& x : r) sum += x = std::exp(x);
   for (double& x : r) x /= sum;
-  return r;
+  return {r, found};
+}
+
+// `alike` of n rows, here and there, lean to a common direction and so have near-duplicates; the others hardly do. The
+// search goes another way at each mixture: all pairs from both sides, some, none.
+TEST(RkvRedundancy, agrees_with_the_literal_definition_however_many_keys_are_alike) {
+  const unsigned seed = 20263;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  const std::uint32_t d = 24, n = 210;
+  std::vector<std::uint32_t> slots(n);
+  std::iota(slots.begin(), slots.end(), 0U);
+  for (const double alike : {0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0}) {
+    SCOPED_TRACE(alike);
+    std::bernoulli_distribution leans(alike);
+    std::vector<float> keys(std::size_t{n} * d);
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const float lean = leans(random) ? 1.2F : 0.0F;
+      for (std::uint32_t c = 0; c < d; ++c) keys[i * d + c] = normal(random) + lean;
+    }
+    const LiteralRedundancy expected = literal_redundancy(keys, d, slots, 0.5);
+    std::vector<float> unit(keys.size()), red(n);
+    std::vector<std::uint32_t> retained(n);
+    unit_keys(keys, d, unit);
+    KeyPanels panels;
+    panels.gather(unit, d, slots);
+    RedundancyScratch scratch;
+    for_each_simd_path([&] {
+      rkv_redundancy(unit, slots, panels, 0.5F, red, retained, scratch);
+      EXPECT_EQ(retained, expected.retained);
+      expect_near(red, expected.redundancy, 2e-7);
+    });
+  }
 }
 
 TEST(RkvRedundancy, agrees_with_the_literal_definition_on_random_keys) {
@@ -236,7 +276,7 @@ TEST(RkvRedundancy, agrees_with_the_literal_definition_on_random_keys) {
       std::iota(slots.begin(), slots.end(), 0U);
       std::shuffle(slots.begin(), slots.end(), random);
       slots.resize(n);
-      const std::vector<double> expected = literal_redundancy(keys, d, slots, 0.5);
+      const std::vector<double> expected = literal_redundancy(keys, d, slots, 0.5).redundancy;
       std::vector<float> first;
       for_each_simd_path([&] {
         std::vector<float> unit(keys.size()), red(n);
