@@ -8,7 +8,7 @@ HeldEntries held_entries(std::span<const std::uint32_t> resident, const BudgetHi
                          std::uint32_t first, std::uint32_t page) {
   HeldEntries held;
   if (first >= resident.size()) return held;
-  double requested = 0;
+  std::int64_t requested = 0;
   std::uint64_t total = 0, paged = 0, left = 0, left_paged = 0, n_evictions = 0;
   std::size_t change = 0;  // the latest change of budget before the step
   for (std::size_t s = first; s < resident.size(); ++s) {
@@ -23,13 +23,13 @@ HeldEntries held_entries(std::span<const std::uint32_t> resident, const BudgetHi
       left_paged += in_pages(n - 1, page);
       ++n_evictions;
     }
-    requested += budgets.budget == nullptr ? n : budgets.budget[change * budgets.stride];
+    requested += budgets.budget == nullptr ? std::int64_t{n} : budgets.budget[change * budgets.stride];
     total += n;
     paged += in_pages(n, page);
     held.peak = std::max(held.peak, n);
   }
   const auto steps = static_cast<double>(resident.size() - first);
-  held.requested = requested / steps;
+  held.requested = static_cast<double>(requested) / steps;
   held.mean = static_cast<double>(total) / steps;
   held.paged_mean = static_cast<double>(paged) / steps;
   held.paged_peak = in_pages(held.peak, page);

@@ -22,7 +22,7 @@ struct HeldEntries {
 
 /// `n` rounded up to a multiple of `page` (at least 1).
 inline std::uint32_t in_pages(std::uint32_t n, std::uint32_t page) {
-  return (n + page - 1) / page * page;
+  return page == 1 ? n : (n + page - 1) / page * page;
 }
 
 /// Budgets of a cache over time: budget[i * stride] is in force after decode step refresh_step[i], ascending; empty:

@@ -14,7 +14,7 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::uint32_t kBinGrain = 16;
-constexpr std::uint32_t kBlockColumns = 16;  // summed together by one thread
+constexpr std::uint32_t kBlockColumns = 32;  // summed together by one thread
 
 std::uint32_t bin_width(std::uint32_t n_steps) {
   const std::uint32_t width = (n_steps + kMostBins - 1) / kMostBins;
@@ -95,138 +95,147 @@ void MetricSums::add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& s
 
 namespace {
 
-// One value per column of a block. Loops have a fixed length, so that the compiler keeps them in vector registers.
+// One value per column of a block. What is added has as many values as the block has columns.
 template <class T>
 struct BlockLine {
   alignas(64) std::array<T, kBlockColumns> value{};
 
-  // The first n columns from memory; the others 0.
-  static BlockLine load(const float* from, std::uint32_t n) {
-    BlockLine line;
-    if (n == kBlockColumns) {
-      std::copy_n(from, kBlockColumns, line.value.begin());
-    } else {
-      std::copy_n(from, n, line.value.begin());
-    }
-    return line;
+  template <class U>
+  void add(std::span<const U> other) {
+    for (std::size_t c = 0; c < other.size(); ++c) value[c] += other[c];
   }
   template <class U>
-  void add(const BlockLine<U>& other) {
-    for (std::uint32_t c = 0; c < kBlockColumns; ++c) value[c] += other.value[c];
+  void add(std::span<const U> other, const BlockLine<T>& weight) {
+    for (std::size_t c = 0; c < other.size(); ++c) value[c] += weight.value[c] * other[c];
   }
-  template <class U>
-  void add(const BlockLine<U>& other, const BlockLine<T>& weight) {
-    for (std::uint32_t c = 0; c < kBlockColumns; ++c) value[c] += weight.value[c] * other.value[c];
-  }
+  void clear(std::uint32_t n) { std::fill_n(value.begin(), n, T{}); }
+  std::span<const T> first(std::uint32_t n) const { return std::span(value).first(n); }
 };
 
 using Sums = BlockLine<double>;
 using Line = BlockLine<float>;
 
-void add_to(std::vector<double>& to, std::size_t at, std::uint32_t n, const Sums& from) {
-  for (std::uint32_t c = 0; c < n; ++c) to[at + c] += from.value[c];
+void add_to(std::vector<double>& to, std::size_t at, std::span<const double> from) {
+  for (std::size_t c = 0; c < from.size(); ++c) to[at + c] += from[c];
 }
 
-void store(std::vector<float>& to, std::size_t at, std::uint32_t n, const Line& from, float share) {
-  for (std::uint32_t c = 0; c < n; ++c) to[at + c] = from.value[c] * share;
+void store(std::vector<float>& to, std::size_t at, std::span<const float> from, float share) {
+  for (std::size_t c = 0; c < from.size(); ++c) to[at + c] = from[c] * share;
 }
-
-// Sums over the steps of one q_head: of counted steps, and of all steps of the current bin.
-struct HeadSums {
-  Sums mass, high, error, bound, output, recall;
-  Sums bin_mass, bin_error, bin_recall;
-};
 
 // (2 (1 - m) max |v|)^2.
-Sums square_bounds(const Line& mass, double value) {
+Sums square_bounds(std::span<const float> mass, double value) {
   Sums bound;
-  for (std::uint32_t c = 0; c < kBlockColumns; ++c) {
-    const double limit = 2 * std::max(0.0, 1.0 - mass.value[c]) * value;
+  for (std::size_t c = 0; c < mass.size(); ++c) {
+    const double limit = 2 * std::max(0.0, 1.0 - mass[c]) * value;
     bound.value[c] = limit * limit;
   }
   return bound;
 }
 
-Sums upper_masses(const Line& mass, float unknown) {
+Sums upper_masses(std::span<const float> mass, float unknown) {
   Sums high;
-  for (std::uint32_t c = 0; c < kBlockColumns; ++c) high.value[c] = std::min(1.0, double{mass.value[c]} + unknown);
+  for (std::size_t c = 0; c < mass.size(); ++c) high.value[c] = std::min(1.0, double{mass[c]} + unknown);
   return high;
 }
 
 }  // namespace
 
-void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first,
-                             std::uint32_t n) {
+// 1 for the columns whose figures count in that step, 0 for the others.
+void MetricSums::mark_counted(std::uint32_t step, std::uint32_t first, std::uint32_t n,
+                              std::span<double> counted) const {
+  for (std::uint32_t c = 0; c < n; ++c) counted[c] = step >= counted_from[first + c] ? 1.0 : 0.0;
+}
+
+void MetricSums::add_figure(std::uint32_t layer, LayerScores& scores, const Figure& figure, std::uint32_t first,
+                            std::uint32_t n) {
   const std::uint32_t group = sequence.group();
-  const float share = 1.0F / static_cast<float>(group);
-  const bool partly_unknown = scores.any_unknown();
-  std::vector<HeadSums> heads(sequence.n_q_heads);
+  std::vector<Sums> heads(sequence.n_q_heads), bins(with_bins_ ? sequence.n_q_heads : 0);
+  Sums counted, of_step;
+  Line of_head;
   for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
-    Sums counted;
-    for (std::uint32_t c = 0; c < n; ++c) counted.value[c] = step >= counted_from[first + c] ? 1.0 : 0.0;
-    Sums of_step_mass, of_step_error, of_step_bound, of_step_recall;
+    mark_counted(step, first, n, counted.value);
+    of_step.clear(n);
     for (std::uint32_t kv_head = 0; kv_head < sequence.n_kv_heads; ++kv_head) {
-      Line of_head_mass, of_head_error, of_head_recall;
+      of_head.clear(n);
       for (std::uint32_t q_head = kv_head * group; q_head < (kv_head + 1) * group; ++q_head) {
-        HeadSums& head = heads[q_head];
-        const Line mass = Line::load(scores.mass(q_head, step).data() + first, n);
-        of_head_mass.add(mass);
-        head.mass.add(mass, counted);
-        if (partly_unknown) head.high.add(upper_masses(mass, scores.unknown(q_head, step)), counted);
-        if (with_bins_) head.bin_mass.add(mass);
-        if (metrics.error) {
-          const Line error = Line::load(scores.square_error(q_head, step).data() + first, n);
-          const Sums bound = square_bounds(mass, scores.max_value(q_head, step));
-          Sums output;
-          output.value.fill(scores.square_output(q_head, step));
-          of_head_error.add(error);
-          of_step_bound.add(bound);
-          head.error.add(error, counted);
-          head.bound.add(bound, counted);
-          head.output.add(output, counted);
-          if (with_bins_) head.bin_error.add(error);
-        }
-        if (metrics.recall) {
-          const Line recall = Line::load(scores.recall(q_head, step).data() + first, n);
-          of_head_recall.add(recall);
-          head.recall.add(recall, counted);
-          if (with_bins_) head.bin_recall.add(recall);
-        }
+        const std::span<const float> line = (scores.*figure.line)(q_head, step).subspan(first, n);
+        of_head.add(line);
+        heads[q_head].add(line, counted);
+        if (with_bins_) bins[q_head].add(line);
       }
-      of_step_mass.add(of_head_mass);
-      of_step_error.add(of_head_error);
-      of_step_recall.add(of_head_recall);
+      of_step.add(of_head.first(n));
       const std::size_t at = (std::size_t{kv_head} * sequence.n_steps() + step) * n_columns + first;
-      store(steps.mass, at, n, of_head_mass, share);
-      if (metrics.error) store(steps.error, at, n, of_head_error, 1.0F);
-      if (metrics.recall) store(steps.recall, at, n, of_head_recall, share);
+      store(figure.head_steps, at, of_head.first(n), figure.share);
     }
-    const std::size_t at = std::size_t{step} * n_columns + first;
-    add_to(step_mass, at, n, of_step_mass);
-    if (metrics.error) {
-      add_to(step_error, at, n, of_step_error);
-      add_to(step_bound, at, n, of_step_bound);
-    }
-    if (metrics.recall) add_to(step_recall, at, n, of_step_recall);
+    add_to(figure.step, std::size_t{step} * n_columns + first, of_step.first(n));
     if (!with_bins_ || ((step + 1) % bin_steps != 0 && step + 1 != scores.end())) continue;
     for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
       const std::size_t bin_layer = std::size_t{step / bin_steps} * sequence.n_layers + layer;
-      const std::size_t bin = (bin_layer * sequence.n_q_heads + q_head) * n_columns + first;
-      add_to(bin_mass, bin, n, std::exchange(heads[q_head].bin_mass, {}));
-      if (metrics.error) add_to(bin_error, bin, n, std::exchange(heads[q_head].bin_error, {}));
-      if (metrics.recall) add_to(bin_recall, bin, n, std::exchange(heads[q_head].bin_recall, {}));
+      add_to(figure.bin, (bin_layer * sequence.n_q_heads + q_head) * n_columns + first, bins[q_head].first(n));
+      bins[q_head].clear(n);
     }
   }
   for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
     const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first;
-    add_to(head_mass, head, n, heads[q_head].mass);
-    add_to(head_high, head, n, partly_unknown ? heads[q_head].high : heads[q_head].mass);
-    if (metrics.error) {
-      add_to(head_error, head, n, heads[q_head].error);
-      add_to(head_bound, head, n, heads[q_head].bound);
-      add_to(head_output, head, n, heads[q_head].output);
+    for (std::vector<double>* const to : figure.head) add_to(*to, head, heads[q_head].first(n));
+  }
+}
+
+void MetricSums::add_upper_masses(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n) {
+  Sums counted;
+  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+    Sums high;
+    for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
+      mark_counted(step, first, n, counted.value);
+      const Sums limit = upper_masses(scores.mass(q_head, step).subspan(first, n), scores.unknown(q_head, step));
+      high.add(limit.first(n), counted);
     }
-    if (metrics.recall) add_to(head_recall, head, n, heads[q_head].recall);
+    add_to(head_high, (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first, high.first(n));
+  }
+}
+
+// The bound of the output error and the outputs that it is a share of.
+void MetricSums::add_bounds(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n) {
+  std::vector<Sums> bounds(sequence.n_q_heads), outputs(sequence.n_q_heads);
+  Sums counted, of_step, output;
+  for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
+    mark_counted(step, first, n, counted.value);
+    of_step.clear(n);
+    for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+      const Sums bound = square_bounds(scores.mass(q_head, step).subspan(first, n), scores.max_value(q_head, step));
+      output.value.fill(scores.square_output(q_head, step));
+      of_step.add(bound.first(n));
+      bounds[q_head].add(bound.first(n), counted);
+      outputs[q_head].add(output.first(n), counted);
+    }
+    add_to(step_bound, std::size_t{step} * n_columns + first, of_step.first(n));
+  }
+  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+    const std::size_t head = (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first;
+    add_to(head_bound, head, bounds[q_head].first(n));
+    add_to(head_output, head, outputs[q_head].first(n));
+  }
+}
+
+void MetricSums::add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first,
+                             std::uint32_t n) {
+  const float share = 1.0F / static_cast<float>(sequence.group());
+  Figure mass{&LayerScores::mass, share, steps.mass, step_mass, bin_mass, {&head_mass}};
+  if (scores.any_unknown()) {
+    add_upper_masses(layer, scores, first, n);
+  } else {
+    mass.head.push_back(&head_high);
+  }
+  add_figure(layer, scores, mass, first, n);
+  if (metrics.error) {
+    add_figure(layer, scores, {&LayerScores::square_error, 1.0F, steps.error, step_error, bin_error, {&head_error}},
+               first, n);
+    add_bounds(layer, scores, first, n);
+  }
+  if (metrics.recall) {
+    add_figure(layer, scores, {&LayerScores::recall, share, steps.recall, step_recall, bin_recall, {&head_recall}},
+               first, n);
   }
 }
 

@@ -77,9 +77,22 @@ class MetricSums {
     std::vector<float> mass, error, recall, output;
   };
 
+  // A figure with a line of columns per (q_head, step), and where its sums go.
+  struct Figure {
+    std::span<float> (LayerScores::*line)(std::uint32_t q_head, std::uint32_t step);
+    float share;  // of the sum over a KV head's rows that head_steps takes
+    std::vector<float>& head_steps;
+    std::vector<double>&step, &bin;
+    std::vector<std::vector<double>*> head;
+  };
+
   HeadSteps& head_steps(std::uint32_t layer);
   void add_rows(std::uint32_t layer, LayerScores& scores, HeadSteps& steps);
   void add_columns(std::uint32_t layer, LayerScores& scores, HeadSteps& steps, std::uint32_t first, std::uint32_t n);
+  void add_figure(std::uint32_t layer, LayerScores& scores, const Figure& figure, std::uint32_t first, std::uint32_t n);
+  void add_upper_masses(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n);
+  void add_bounds(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n);
+  void mark_counted(std::uint32_t step, std::uint32_t first, std::uint32_t n, std::span<double> counted) const;
   Turnover cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const;
   void add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
                             std::span<const std::uint32_t> counts, alloc::StrategyKind kind);

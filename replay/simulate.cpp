@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "replay/eviction_counts.h"
 #include "replay/simulate_all.h"
 
 namespace kvwave::replay {
@@ -14,8 +15,7 @@ namespace {
 void add_destructive(std::span<const std::int32_t> evicted_at, const Sequence& sequence,
                      std::span<std::uint32_t> counts) {
   std::vector<std::uint32_t> dropped(counts.size() + 1);
-  const auto end = static_cast<std::int32_t>(counts.size());
-  for (const std::int32_t step : evicted_at) ++dropped[static_cast<std::size_t>(std::min(step, end))];
+  add_eviction_counts(evicted_at, dropped);
   std::uint32_t gone = 0;
   for (std::size_t s = 0; s < counts.size(); ++s) {
     gone += dropped[s];

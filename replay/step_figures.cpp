@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "replay/no_figure.h"
 
@@ -10,30 +12,45 @@ namespace kvwave::replay {
 
 namespace {
 
-// Sum of the n smallest values (no NaN), 0 < n <= values.size(). Values go into equal parts of their range, so that
-// only those of the part in which the n-th lies need an order.
-double sum_of_least(std::span<const float> values, std::size_t n) {
-  constexpr std::size_t kParts = 256;
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  const float low = *least, range = *most - low;
-  const float scale = range > 0 && std::isfinite(range) ? static_cast<float>(kParts - 1) / range : 0.0F;
-  const auto part_of = [&](float value) {
-    return scale > 0 ? std::min(kParts - 1, static_cast<std::size_t>((value - low) * scale)) : 0;
-  };
-  std::array<std::size_t, kParts> count{};
-  for (const float value : values) ++count[part_of(value)];
-  std::size_t part = 0, before = 0;
-  while (before + count[part] < n) before += count[part++];
-  std::vector<float> open;
-  double sum = 0;
-  for (const float value : values) {
-    const std::size_t own = part_of(value);
-    if (own < part) sum += value;
-    if (own == part) open.push_back(value);
+constexpr std::int32_t kNoKey = std::numeric_limits<std::int32_t>::max();  // of NaN; beyond that of infinity
+
+// Whole numbers in the order of the values: the bits of a float order as a number does, those of negative ones the
+// other way round.
+std::int32_t key_of(float value) {
+  const auto bits = std::bit_cast<std::int32_t>(value);
+  return std::isnan(value) ? kNoKey : bits ^ ((bits >> 31) & kNoKey);
+}
+
+float value_of(std::int32_t key) {
+  return std::bit_cast<float>(key ^ ((key >> 31) & kNoKey));
+}
+
+std::size_t count_below(std::span<const std::int32_t> keys, std::int32_t limit) {
+  std::int32_t count = 0;
+  for (const std::int32_t key : keys) count += key < limit ? 1 : 0;
+  return static_cast<std::size_t>(count);
+}
+
+// The n-th smallest key, 0 < n <= number of keys other than kNoKey, all of which lie in [least, most]. Bisection:
+// counting takes whole vectors, sorting does not.
+std::int32_t nth_key(std::span<const std::int32_t> keys, std::int32_t least, std::int32_t most, std::size_t n) {
+  std::int64_t low = least, high = std::int64_t{most} + 1;  // fewer than n keys are below low, n or more below high
+  while (high - low > 1) {
+    const std::int64_t middle = low + (high - low) / 2;
+    (count_below(keys, static_cast<std::int32_t>(middle)) < n ? low : high) = middle;
   }
-  std::sort(open.begin(), open.end());
-  for (std::size_t i = 0; i < n - before; ++i) sum += open[i];
-  return sum;
+  return static_cast<std::int32_t>(low);
+}
+
+// Sum of the values whose key is below `limit`, in four lines of addition that do not wait for each other.
+double sum_below(std::span<const float> values, std::span<const std::int32_t> keys, std::int32_t limit) {
+  std::array<double, 4> sum{};
+  std::size_t i = 0;
+  for (; i + 4 <= keys.size(); i += 4) {
+    for (std::size_t j = 0; j < 4; ++j) sum[j] += keys[i + j] < limit ? values[i + j] : 0.0F;
+  }
+  for (; i < keys.size(); ++i) sum[0] += keys[i] < limit ? values[i] : 0.0F;
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 }  // namespace
@@ -41,20 +58,21 @@ double sum_of_least(std::span<const float> values, std::size_t n) {
 WorstSteps worst_steps(std::span<const float> values, std::uint32_t first_step, Worst worst) {
   const float sign = worst == Worst::highest ? -1.0F : 1.0F;
   WorstSteps found;
-  std::vector<float> goodness;  // smaller is worse
-  goodness.reserve(values.size());
+  std::vector<std::int32_t> keys(values.size());  // smaller is worse
+  std::int32_t least = kNoKey, most = std::numeric_limits<std::int32_t>::min();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const float good = sign * values[i];
-    if (std::isnan(good)) continue;
-    if (found.step < 0 || good < sign * static_cast<float>(found.value)) {
-      found.step = static_cast<std::int64_t>(first_step + i);
-      found.value = values[i];
-    }
-    goodness.push_back(good);
+    keys[i] = key_of(sign * values[i]);
+    least = std::min(least, keys[i]);
+    most = std::max(most, keys[i] == kNoKey ? most : keys[i]);
   }
-  if (goodness.empty()) return found;
-  const std::size_t n = (goodness.size() + 9) / 10;
-  found.decile = static_cast<double>(sign) * sum_of_least(goodness, n) / static_cast<double>(n);
+  const std::size_t n_values = count_below(keys, kNoKey);
+  if (n_values == 0) return found;
+  found.step = first_step + (std::find(keys.begin(), keys.end(), least) - keys.begin());
+  found.value = sign * value_of(least);
+  const std::size_t n = (n_values + 9) / 10;
+  const std::int32_t last = nth_key(keys, least, most, n);
+  const double ties = static_cast<double>(n - count_below(keys, last)) * sign * value_of(last);
+  found.decile = (sum_below(values, keys, last) + ties) / static_cast<double>(n);
   return found;
 }
 

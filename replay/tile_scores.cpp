@@ -9,6 +9,7 @@ void LayerScores::reset(const Sequence& sequence, const Metrics& metrics, std::u
   begin_ = begin;
   end_ = end;
   n_columns_ = n_columns;
+  n_q_heads_ = sequence.n_q_heads;
   const std::size_t rows = std::size_t{sequence.n_q_heads} * (end - begin);
   mass_.resize(rows * n_columns);  // every line is written
   error_.assign(metrics.error ? rows * n_columns : 0, 0.0F);

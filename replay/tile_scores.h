@@ -46,10 +46,11 @@ class LayerScores {
     return std::size_t{q_head} * (end_ - begin_) + (step - begin_);
   }
   std::span<float> line(std::vector<float>& values, std::uint32_t q_head, std::uint32_t step) const {
-    return std::span(values).subspan(row(q_head, step) * n_columns_, n_columns_);
+    const std::size_t at = std::size_t{step - begin_} * n_q_heads_ + q_head;  // in the order in which they are summed
+    return std::span(values).subspan(at * n_columns_, n_columns_);
   }
 
-  std::uint32_t begin_ = 0, end_ = 0, n_columns_ = 0;
+  std::uint32_t begin_ = 0, end_ = 0, n_columns_ = 0, n_q_heads_ = 0;
   std::vector<float> mass_, error_, recall_, unknown_, output_, max_value_;
 };
 

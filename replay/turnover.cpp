@@ -4,14 +4,16 @@
 #include <limits>
 #include <vector>
 
+#include "replay/eviction_counts.h"
+
 namespace kvwave::replay {
 
 Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence& sequence) {
   const auto n_steps = static_cast<std::int32_t>(sequence.n_steps());
   // Per step: how many entries leave, and how many of them the previous eviction had left (were there already). What
-  // stays to the end counts in a line of its own: a branch on it would be guessed wrong at every other position.
+  // stays to the end counts in a line of its own.
   std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps) + 1), old(leaving.size());
-  for (const std::int32_t step : evicted_at) ++leaving[static_cast<std::size_t>(std::min(step, n_steps))];
+  add_eviction_counts(evicted_at, leaving);
   std::vector<std::int32_t> previous(leaving.size(), -1);
   std::vector<std::uint32_t> there_before(leaving.size(), 0);  // positions held when the previous eviction began
   std::int32_t last = -1;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cassert>
 
+#include "replay/eviction_counts.h"
+
 namespace kvwave::replay {
 
 namespace {
@@ -24,27 +26,28 @@ VisibilityTimeline::VisibilityTimeline(std::span<const CacheResidency> columns, 
                                        std::uint32_t n_steps)
     : n_columns_(static_cast<std::uint32_t>(columns.size())), n_positions_(n_positions), start_(n_steps + 1, 0) {
   assert(columns.size() <= 64);
-  const auto end = static_cast<std::int32_t>(n_steps);
+  std::vector<std::uint32_t> leaving(n_steps + 1);
   for (std::uint32_t c = 0; c < n_columns_; ++c) {
     if (columns[c].page > 0) {
       paged_.push_back({columns[c], c});
-      continue;
-    }
-    for (std::uint32_t i = 0; i < n_positions; ++i) {
-      const std::int32_t step = columns[c].evicted_at[i];
-      if (step < end) ++start_[static_cast<std::size_t>(step) + 1];
+    } else {
+      add_eviction_counts({columns[c].evicted_at, n_positions}, leaving);
     }
   }
-  for (std::size_t s = 0; s < n_steps; ++s) start_[s + 1] += start_[s];
-  events_.resize(start_[n_steps]);
-  std::vector<std::size_t> next(start_.begin(), start_.end() - 1);
+  for (std::size_t s = 0; s < n_steps; ++s) start_[s + 1] = start_[s] + leaving[s];
+  std::vector<std::size_t> next = start_;
+  events_.resize(start_[n_steps] + 1);  // what never leaves is written behind the events, again and again
+  const auto end = static_cast<std::int32_t>(n_steps);
   for (std::uint32_t c = 0; c < n_columns_; ++c) {
     if (columns[c].page > 0) continue;
     for (std::uint32_t i = 0; i < n_positions; ++i) {
-      const std::int32_t step = columns[c].evicted_at[i];
-      if (step < end) events_[next[static_cast<std::size_t>(step)]++] = {i, c};
+      const std::int32_t step = std::min(columns[c].evicted_at[i], end);
+      std::size_t& at = next[static_cast<std::size_t>(step)];
+      events_[at] = {i, c};
+      at += step < end ? 1 : 0;
     }
   }
+  events_.pop_back();
 }
 
 bool VisibilityTimeline::changes_at(std::uint32_t step) const {
