@@ -64,12 +64,15 @@ MetricSums::MetricSums(const Sequence& sequence_in, const Sweep& sweep, const Me
 }
 
 MetricSums::HeadSteps& MetricSums::head_steps(std::uint32_t layer) {
-  HeadSteps& steps = head_steps_[layer];
-  if (steps.mass.empty()) {
+  const auto [found, is_new] = head_steps_.try_emplace(layer);
+  HeadSteps& steps = found->second;
+  if (is_new) {
+    steps = std::move(spare_steps_);
+    spare_steps_ = {};
     const std::size_t rows = std::size_t{sequence.n_kv_heads} * sequence.n_steps();
-    steps.mass.assign(rows * n_columns, 0.0F);
-    steps.error.assign(metrics.error ? rows * n_columns : 0, 0.0F);
-    steps.recall.assign(metrics.recall ? rows * n_columns : 0, 0.0F);
+    steps.mass.resize(rows * n_columns);  // every value is written, those of outputs are added
+    steps.error.resize(metrics.error ? rows * n_columns : 0);
+    steps.recall.resize(metrics.recall ? rows * n_columns : 0);
     steps.output.assign(metrics.error ? rows : 0, 0.0F);
   }
   return steps;
@@ -357,7 +360,7 @@ void MetricSums::add_needed(std::uint32_t layer, std::span<const LayerResidency>
 }
 
 void MetricSums::finish_layer(std::uint32_t layer, kernels::ThreadPool& pool) {
-  const HeadSteps steps = std::move(head_steps_[layer]);
+  HeadSteps steps = std::move(head_steps_[layer]);
   head_steps_.erase(layer);
   const std::uint32_t n_steps = sequence.n_steps();
   pool.parallel_for(std::size_t{sequence.n_kv_heads} * n_columns, [&](std::size_t task, unsigned) {
@@ -387,6 +390,7 @@ void MetricSums::finish_layer(std::uint32_t layer, kernels::ThreadPool& pool) {
       out.recall = worst_steps(line, first, Worst::lowest);
     }
   });
+  spare_steps_ = std::move(steps);
 }
 
 }  // namespace kvwave::replay

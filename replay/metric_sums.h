@@ -104,6 +104,7 @@ class MetricSums {
   const Sweep& sweep_;
   bool with_bins_;
   std::map<std::uint32_t, HeadSteps> head_steps_;  // by layer
+  HeadSteps spare_steps_;                          // memory of a layer that is finished
 };
 
 }  // namespace kvwave::replay

@@ -20,6 +20,18 @@ void append_bits(std::span<const std::uint64_t> from, std::span<const std::uint6
   }
 }
 
+// Bit j of word i becomes bit i of word j: halves change places across the diagonal, then halves of the halves.
+void transpose(std::array<std::uint64_t, 64>& word) {
+  std::uint64_t low = 0xFFFFFFFF;  // of each pair of parts, the lower one
+  for (std::size_t size = 32; size > 0; size /= 2, low ^= low << size) {
+    for (std::size_t first = 0; first < 64; first = ((first | size) + 1) & ~size) {
+      const std::uint64_t differ = ((word[first] >> size) ^ word[first + size]) & low;
+      word[first] ^= differ << size;
+      word[first + size] ^= differ;
+    }
+  }
+}
+
 }  // namespace
 
 void SeenPositions::update(std::span<const std::uint64_t> words, std::uint32_t n_columns, std::uint64_t generation) {
@@ -47,18 +59,23 @@ void SeenPositions::update(std::span<const std::uint64_t> words, std::uint32_t n
     }
   }
   n_words_ = (some_.size() + 63) / 64;
-  bits_.assign(n_words_ * n_columns, 0);
-  // Cleared one by one: where words change often, their memory is used again and again.
-  seen_.resize(n_columns);
-  for (std::vector<std::uint32_t>& list : seen_) list.clear();
-  for (std::size_t i = 0; i < some_.size(); ++i) {
-    for (std::uint64_t left = words[some_[i]]; left != 0; left &= left - 1) {
-      const auto column = static_cast<std::size_t>(std::countr_zero(left));
-      seen_[column].push_back(some_[i]);
-      bits_[column * n_words_ + i / 64] |= std::uint64_t{1} << i % 64;
-    }
+  bits_.resize(n_words_ * n_columns);
+  for (std::size_t w = 0; w < n_words_; ++w) {
+    std::array<std::uint64_t, 64> block{};
+    const std::size_t first = w * 64, n = std::min<std::size_t>(64, some_.size() - first);
+    for (std::size_t i = 0; i < n; ++i) block[i] = words[some_[first + i]];
+    transpose(block);
+    for (std::size_t c = 0; c < n_columns; ++c) bits_[c * n_words_ + w] = block[c];
   }
+  nothing_.assign(n_words_, 0);
+  n_seen_.resize(n_columns);
+  kernels::bit_distances(nothing_, bits_, n_seen_);
   find_steps();
+}
+
+void SeenPositions::seen(std::uint32_t column, std::vector<std::uint32_t>& out) const {
+  out.clear();
+  append_bits(bits(column), nothing_, some_, out);
 }
 
 // The cheapest tree over the columns and the two starting points (Prim), ties to the lower column.
@@ -68,9 +85,9 @@ void SeenPositions::find_steps() {
   parents_[0] = parents_[1] = 0;
   std::array<std::uint32_t, kMostColumns> cost{}, parent{}, distance{};
   for (std::uint32_t c = 0; c < n_columns_; ++c) {
-    const std::size_t hidden = some_.size() - seen_[c].size();
-    const bool from_anyone = hidden < seen_[c].size();
-    cost[c] = static_cast<std::uint32_t>(from_anyone ? hidden : seen_[c].size());
+    const auto hidden = static_cast<std::uint32_t>(some_.size() - n_seen_[c]);
+    const bool from_anyone = hidden < n_seen_[c];
+    cost[c] = from_anyone ? hidden : n_seen_[c];
     parent[c] = from_anyone ? kAnyone : kCommon;
   }
   std::uint64_t left = n_columns_ == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n_columns_) - 1;
@@ -96,8 +113,8 @@ void SeenPositions::find_steps() {
 void SeenPositions::add_step(std::uint32_t column, std::uint32_t parent) {
   Step step{.column = column, .parent = parent, .begin = positions_.size()};
   if (parent == kCommon) {
-    positions_.insert(positions_.end(), seen_[column].begin(), seen_[column].end());
-    step.n_added = seen_[column].size();
+    append_bits(bits(column), nothing_, some_, positions_);
+    step.n_added = positions_.size() - step.begin;
   } else if (parent == kAnyone) {
     const std::span<const std::uint64_t> own = bits(column);
     for (std::size_t i = 0; i < some_.size(); ++i) {

@@ -31,10 +31,10 @@ class SeenPositions {
   std::span<const std::uint32_t> common() const { return common_; }
   /// Positions that some columns see and others do not; with common() what kAnyone sees.
   std::span<const std::uint32_t> some() const { return some_; }
-  /// What column c sees beyond the common ones.
-  std::span<const std::uint32_t> seen(std::uint32_t column) const { return seen_[column]; }
+  /// out = what column c sees beyond the common ones.
+  void seen(std::uint32_t column, std::vector<std::uint32_t>& out) const;
   /// Whether there is something that column c does not see.
-  bool hides(std::uint32_t column) const { return n_nobody_ > 0 || seen_[column].size() < some_.size(); }
+  bool hides(std::uint32_t column) const { return n_nobody_ > 0 || n_seen_[column] < some_.size(); }
 
   /// One per column; a parent comes before its children.
   std::span<const Step> steps() const { return steps_; }
@@ -58,8 +58,9 @@ class SeenPositions {
   std::uint32_t n_columns_ = 0;
   std::size_t n_positions_ = 0, n_nobody_ = 0, n_words_ = 0;
   std::vector<std::uint32_t> common_, some_;
-  std::vector<std::vector<std::uint32_t>> seen_;
-  std::vector<std::uint64_t> bits_;  // [column, n_words_] bit i of a line: sees some_[i]
+  std::vector<std::uint64_t> bits_;     // [column, n_words_] bit i of a line: sees some_[i]
+  std::vector<std::uint64_t> nothing_;  // [n_words_] a line of no bits
+  std::vector<std::uint32_t> n_seen_;   // [column] bits of its line
   std::vector<Step> steps_;
   std::vector<std::uint32_t> positions_;
   std::uint64_t parents_[2] = {};

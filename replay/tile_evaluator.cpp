@@ -191,7 +191,8 @@ void TileEvaluator::measure_error(const ProbabilityTile& tile, LaneRange lanes, 
     }
     const std::span<float> output = node(c);
     if (least_mass < kLeastMassForDifference) {
-      kernels::weighted_values(rows, positions.seen(c), {}, common, output);
+      positions.seen(c, seen_);
+      kernels::weighted_values(rows, seen_, {}, common, output);
     } else {
       kernels::weighted_values(rows, positions.added(step), positions.removed(step), node(step.parent), output);
     }

@@ -88,7 +88,7 @@ class TileEvaluator {
   ColumnSums sums_;
   std::vector<float*> lines_;
   std::vector<float> marked_, kept_;
-  std::vector<std::uint32_t> k_, n_greater_, all_;
+  std::vector<std::uint32_t> k_, n_greater_, all_, seen_;
   std::vector<float> value_, output_, nodes_, nothing_, partial_, column_mass_, distance_;
 };
 

@@ -14,22 +14,21 @@ Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence&
   // stays to the end counts in a line of its own.
   std::vector<std::uint32_t> leaving(static_cast<std::size_t>(n_steps) + 1), old(leaving.size());
   add_eviction_counts(evicted_at, leaving);
-  std::vector<std::int32_t> previous(leaving.size(), -1);
   std::vector<std::uint32_t> there_before(leaving.size(), 0);  // positions held when the previous eviction began
-  std::int32_t last = -1;
-  for (std::int32_t s = 0; s < n_steps; ++s) {
-    const auto at = static_cast<std::size_t>(s);
-    previous[at] = last;
-    there_before[at] = last >= 0 ? sequence.n_prompt + static_cast<std::uint32_t>(last) : 0;
-    if (leaving[at] > 0) last = s;
+  std::uint32_t there = 0;
+  for (std::uint32_t s = 0; s + 1 < leaving.size(); ++s) {
+    there_before[s] = there;
+    there = leaving[s] > 0 ? sequence.n_prompt + s : there;
   }
+  std::vector<std::uint32_t> other(leaving.size());  // two tables by turns, as in add_eviction_counts()
   for (std::uint32_t i = 0; i < evicted_at.size(); ++i) {
     const auto step = static_cast<std::size_t>(std::min(evicted_at[i], n_steps));
-    old[step] += i < there_before[step] ? 1U : 0U;
+    (i % 2 == 0 ? old : other)[step] += i < there_before[step] ? 1U : 0U;
   }
+  for (std::size_t s = 0; s < old.size(); ++s) old[s] += other[s];
   leaving.pop_back();
   double churn = 0, jaccard = 0;
-  std::uint32_t n_churn = 0, n_jaccard = 0, gone = 0, left_before = 0;
+  std::uint32_t n_churn = 0, n_jaccard = 0, n_evictions = 0, gone = 0, left_before = 0;
   for (std::size_t s = 0; s < leaving.size(); ++s) {
     if (leaving[s] == 0) continue;
     const auto held = static_cast<std::uint32_t>(sequence.n_prompt + s) - gone;  // before the step's own token
@@ -38,7 +37,7 @@ Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence&
       churn += static_cast<double>(leaving[s]) / held;
       ++n_churn;
     }
-    if (previous[s] >= 0) {
+    if (n_evictions++ > 0) {
       const std::uint32_t both = left_before - old[s];
       const std::uint32_t either = left_before + left - both;
       jaccard += either > 0 ? static_cast<double>(both) / either : 1.0;

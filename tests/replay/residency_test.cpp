@@ -91,6 +91,7 @@ TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
     const VisibilityTimeline timeline(columns, kPositions, kSteps);
     VisibilityWords words;
     SeenPositions seen;
+    std::vector<std::uint32_t> list;
     for (const std::uint32_t begin : {0U, 17U, 5U}) {
       words.start(timeline, begin);
       for (std::uint32_t step = begin; step < kSteps; ++step) {
@@ -116,7 +117,8 @@ TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
           for (const std::uint32_t i : seen.added(taken)) ASSERT_TRUE(sees.insert(i).second);
           for (const std::uint32_t i : seen.removed(taken)) ASSERT_EQ(sees.erase(i), 1U);
           std::set<std::uint32_t> directly = common;
-          directly.insert(seen.seen(taken.column).begin(), seen.seen(taken.column).end());
+          seen.seen(taken.column, list);
+          directly.insert(list.begin(), list.end());
           ASSERT_EQ(sees, directly);
           node[taken.column] = sees;
         }
