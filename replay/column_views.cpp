@@ -61,13 +61,52 @@ void add_blocks(std::span<const std::uint32_t> columns, std::span<const LayerRes
   }
 }
 
+// What the block's columns drop in each step, added to counts, and their turnover.
+void add_evictions(const ColumnBlock& block, const Sequence& sequence, std::size_t kv_head, ColumnViews& views) {
+  const std::size_t first = kv_head * sequence.n_steps();
+  std::vector<TurnoverSum> sums(block.columns.size(), TurnoverSum(sequence.n_prompt));
+  block.timeline.for_each_eviction([&](std::uint32_t step, std::span<const VisibilityTimeline::Event> dropped) {
+    const std::uint32_t column = dropped.front().column;
+    const std::uint32_t before = sums[column].n_there_before();
+    std::uint32_t n_old = 0;
+    for (const VisibilityTimeline::Event& event : dropped) n_old += event.position < before ? 1 : 0;
+    const auto n = static_cast<std::uint32_t>(dropped.size());
+    sums[column].evict(step, n, n_old);
+    views.counts[block.columns[column]][first + step] += n;
+  });
+  const auto n_caches = static_cast<float>(block.head == ColumnBlock::kAllHeads ? 1 : sequence.group());
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    const Turnover one = sums[c].mean();
+    Turnover& mean = views.turnover[block.columns[c]][kv_head];
+    mean.churn += one.churn / n_caches;
+    mean.jaccard += one.jaccard / n_caches;
+  }
+}
+
+// What was dropped in each step becomes what is left in it.
+void count_what_is_left(std::uint32_t n_caches, std::uint32_t n_prompt, std::span<std::uint32_t> counts) {
+  std::uint32_t gone = 0;
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    gone += counts[s];
+    counts[s] = n_caches * static_cast<std::uint32_t>(n_prompt + s + 1) - gone;
+  }
+}
+
 }  // namespace
 
 ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span<const LayerResidency> residency,
                          kernels::ThreadPool& pool)
-    : counts(residency.size()), heads(sequence.n_kv_heads) {
-  pool.parallel_for(counts.size(),
-                    [&](std::size_t i, unsigned) { counts[i] = residency[i].resident_counts(sequence); });
+    : counts(residency.size()),
+      turnover(residency.size(), std::vector<Turnover>(sequence.n_kv_heads)),
+      heads(sequence.n_kv_heads) {
+  const std::size_t n_steps = sequence.n_steps();
+  pool.parallel_for(counts.size(), [&](std::size_t i, unsigned) {
+    if (residency[i].page > 0) {
+      counts[i] = residency[i].resident_counts(sequence);
+    } else {
+      counts[i].assign(sequence.n_kv_heads * n_steps, 0);
+    }
+  });
   const Kinds kinds = kinds_of(residency, sequence);
   pool.parallel_for(heads.size(), [&](std::size_t h, unsigned) {
     heads[h].n_simulations = sweep.n_simulations();
@@ -76,9 +115,15 @@ ColumnViews::ColumnViews(const Sequence& sequence, const Sweep& sweep, std::span
     for (std::uint32_t g = 0; g < sequence.group(); ++g) {
       add_blocks(kinds.per_q_head, residency, sequence, h, g, heads[h]);
     }
+    for (const ColumnBlock& block : heads[h].blocks) add_evictions(block, sequence, h, *this);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (residency[i].page > 0) continue;
+      count_what_is_left(residency[i].caches_per_kv_head(sequence), sequence.n_prompt,
+                         std::span(counts[i]).subspan(h * n_steps, n_steps));
+    }
     for (const std::uint32_t ceiling : sweep.ceilings) {
       const std::uint32_t followed = sweep.configurations[ceiling].simulations.front();
-      heads[h].ceiling_counts.push_back(counts[followed].data() + h * sequence.n_steps());
+      heads[h].ceiling_counts.push_back(counts[followed].data() + h * n_steps);
     }
   });
 }

@@ -247,7 +247,7 @@ std::vector<LayerResidency> DeviceReplay::simulate(const Sweep& sweep, std::span
 void DeviceReplay::evaluate(const Sweep& sweep, std::span<const LayerResidency> residency, const Metrics& metrics,
                             kernels::ThreadPool& pool, MetricSums& sums) {
   const ColumnViews views(sequence_, sweep, residency, pool);
-  sums.add_residency(layer_, residency, views.counts, pool);
+  sums.add_residency(layer_, residency, views.counts, views.turnover, pool);
   kernels::EvaluationColumns columns;
   for (const LayerResidency& found : residency) columns.evicted_at.push_back(found.evicted_at.data());
   for (const std::uint32_t* counts : views.heads.front().ceiling_counts) columns.ceiling_counts.push_back(counts);

@@ -16,7 +16,7 @@ void evaluate_layer(const LayerTensors& tensors, const Sweep& sweep, std::span<c
                     const Metrics& metrics, kernels::ThreadPool& pool, MetricSums& sums) {
   const Sequence& sequence = tensors.sequence();
   const ColumnViews views(sequence, sweep, residency, pool);
-  sums.add_residency(tensors.layer(), residency, views.counts, pool);
+  sums.add_residency(tensors.layer(), residency, views.counts, views.turnover, pool);
 
   LayerScores scores;
   std::vector<TileEvaluator> evaluators(pool.size(), TileEvaluator(sequence, metrics));

@@ -42,7 +42,7 @@ void evaluate_stored_rows(const traces::TraceReader& trace, const Sequence& sequ
   std::vector<std::unique_ptr<ColumnViews>> views;
   for (std::uint32_t layer = 0; layer < sequence.n_layers; ++layer) {
     views.push_back(std::make_unique<ColumnViews>(sequence, sweep, residency[layer], pool));
-    sums.add_residency(layer, residency[layer], views.back()->counts, pool);
+    sums.add_residency(layer, residency[layer], views.back()->counts, views.back()->turnover, pool);
   }
   const std::size_t n_tasks = std::size_t{sequence.n_layers} * sequence.n_kv_heads;
   std::vector<std::vector<NeededEvent>> needed(n_tasks);

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "replay/no_figure.h"
-#include "replay/turnover.h"
 
 namespace kvwave::replay {
 
@@ -15,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t kBinGrain = 16;
 constexpr std::uint32_t kBlockColumns = 32;  // summed together by one thread
+constexpr std::uint32_t kLineColumns = 8;    // whose sums over steps lie in one cache line
 
 std::uint32_t bin_width(std::uint32_t n_steps) {
   const std::uint32_t width = (n_steps + kMostBins - 1) / kMostBins;
@@ -253,7 +253,8 @@ void MetricSums::add_scores(std::uint32_t layer, LayerScores& scores, kernels::T
 }
 
 void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
-                                      std::span<const std::uint32_t> counts, alloc::StrategyKind kind) {
+                                      std::span<const std::uint32_t> counts, std::span<const Turnover> turnover,
+                                      alloc::StrategyKind kind) {
   const std::uint32_t n_steps = sequence.n_steps();
   std::vector<std::uint32_t> total(n_steps, 0), paged(n_steps, 0);
   const std::vector<std::int32_t> head_budgets = found.head_budgets(sequence);
@@ -285,9 +286,8 @@ void MetricSums::add_column_residency(std::uint32_t layer, std::uint32_t column,
     out.memory =
         holds_more ? held_entries(held, budgets, sequence.n_prompt, counted_from[column], metrics.page) : out.held;
     out.moved = moved_entries(found, h, counted_from[column]);
-    const Turnover turnover = cache_turnover(found, h);
-    out.churn = turnover.churn;
-    out.jaccard = turnover.jaccard;
+    out.churn = turnover[h].churn;
+    out.jaccard = turnover[h].jaccard;
   }
   for (std::uint32_t s = 0; s < n_steps; ++s) {
     step_resident[std::size_t{s} * n_columns + column] += total[s];
@@ -306,31 +306,23 @@ double MetricSums::moved_entries(const LayerResidency& found, std::uint32_t kv_h
   return sum / static_cast<double>(n_steps - first);
 }
 
-// Of a KV head's cache, or the mean over the caches of its query heads.
-Turnover MetricSums::cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const {
-  const std::uint32_t n = found.caches_per_kv_head(sequence);
-  Turnover sum{0, 0};
-  for (std::uint32_t c = kv_head * n; c < (kv_head + 1) * n; ++c) {
-    const Turnover one = head_turnover(
-        std::span(found.evicted_at).subspan(std::size_t{c} * sequence.n_positions, sequence.n_positions), sequence);
-    sum.churn += one.churn / static_cast<float>(n);
-    sum.jaccard += one.jaccard / static_cast<float>(n);
-  }
-  return sum;
-}
-
 void MetricSums::add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
-                               std::span<const std::vector<std::uint32_t>> counts, kernels::ThreadPool& pool) {
+                               std::span<const std::vector<std::uint32_t>> counts,
+                               std::span<const std::vector<Turnover>> turnover, kernels::ThreadPool& pool) {
   const std::uint32_t n_simulations = sweep_.n_simulations();
-  pool.parallel_for(n_columns, [&](std::size_t task, unsigned) {
-    const auto column = static_cast<std::uint32_t>(task);
+  const auto add_column = [&](std::uint32_t column) {
     const std::uint32_t source =
         column < n_simulations ? column
                                : sweep_.configurations[sweep_.ceilings[column - n_simulations]].simulations.front();
     const Simulation& simulation = sweep_.simulations[source];
     const alloc::StrategyKind kind =
         simulation.is_full() ? alloc::StrategyKind::destructive : simulation.scorer->kind();
-    add_column_residency(layer, column, residency[source], counts[source], kind);
+    add_column_residency(layer, column, residency[source], counts[source], turnover[source], kind);
+  };
+  // Neighbouring columns share the cache lines of the sums over steps.
+  pool.parallel_for((n_columns + kLineColumns - 1) / kLineColumns, [&](std::size_t task, unsigned) {
+    const auto first = static_cast<std::uint32_t>(task) * kLineColumns;
+    for (std::uint32_t c = first; c < std::min(first + kLineColumns, n_columns); ++c) add_column(c);
   });
 }
 

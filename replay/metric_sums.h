@@ -42,9 +42,10 @@ class MetricSums {
 
   /// Adds the figures of `scores` (steps [begin, end) of one layer). Steps of a layer must come in order.
   void add_scores(std::uint32_t layer, LayerScores& scores, kernels::ThreadPool& pool);
-  /// Adds what phase 1 found: [n_simulations] residencies, and their resident_counts().
+  /// Adds what phase 1 found: [n_simulations] residencies, their resident_counts() and the turnover of each KV head.
   void add_residency(std::uint32_t layer, std::span<const LayerResidency> residency,
-                     std::span<const std::vector<std::uint32_t>> counts, kernels::ThreadPool& pool);
+                     std::span<const std::vector<std::uint32_t>> counts,
+                     std::span<const std::vector<Turnover>> turnover, kernels::ThreadPool& pool);
   /// needed: [Hkv].
   void add_needed(std::uint32_t layer, std::span<const LayerResidency> residency, std::span<const NeededSteps> needed,
                   kernels::ThreadPool& pool);
@@ -93,9 +94,9 @@ class MetricSums {
   void add_upper_masses(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n);
   void add_bounds(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n);
   void mark_counted(std::uint32_t step, std::uint32_t first, std::uint32_t n, std::span<double> counted) const;
-  Turnover cache_turnover(const LayerResidency& found, std::uint32_t kv_head) const;
   void add_column_residency(std::uint32_t layer, std::uint32_t column, const LayerResidency& found,
-                            std::span<const std::uint32_t> counts, alloc::StrategyKind kind);
+                            std::span<const std::uint32_t> counts, std::span<const Turnover> turnover,
+                            alloc::StrategyKind kind);
   double moved_entries(const LayerResidency& found, std::uint32_t kv_head, std::uint32_t first) const;
   std::size_t outcome_index(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t column) const {
     return (std::size_t{layer} * sequence.n_kv_heads + kv_head) * n_columns + column;

@@ -2,9 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-
-#include "replay/sequence.h"
 
 namespace kvwave::replay {
 
@@ -13,7 +10,21 @@ struct Turnover {
   float jaccard = 0;  ///< |A and B| / |A or B| of the entries left by two successive evictions, mean; NaN below two
 };
 
-/// evicted_at: [P] of one KV head. Drops with the prompt count as the first eviction.
-Turnover head_turnover(std::span<const std::int32_t> evicted_at, const Sequence& sequence);
+/// The turnover of one cache, eviction by eviction. Drops with the prompt count as the first eviction.
+class TurnoverSum {
+ public:
+  explicit TurnoverSum(std::uint32_t n_prompt) : n_prompt_(n_prompt) {}
+
+  /// Positions below this were there when the previous eviction began; 0 before the first.
+  std::uint32_t n_there_before() const { return n_there_before_; }
+  /// In `step`, after the last one, n_leaving > 0 entries go, of which n_old were below n_there_before().
+  void evict(std::uint32_t step, std::uint32_t n_leaving, std::uint32_t n_old);
+  Turnover mean() const;
+
+ private:
+  std::uint32_t n_prompt_, n_there_before_ = 0, gone_ = 0, left_ = 0;
+  std::uint32_t n_evictions_ = 0, n_churn_ = 0, n_jaccard_ = 0;
+  double churn_ = 0, jaccard_ = 0;
+};
 
 }  // namespace kvwave::replay

@@ -26,12 +26,28 @@ class VisibilityTimeline {
   std::uint32_t n_columns() const { return n_columns_; }
   std::uint32_t n_positions() const { return n_positions_; }
 
- private:
-  friend class VisibilityWords;
+  /// `position` goes out of the sight of `column`.
   struct Event {
     std::uint32_t position;
     std::uint32_t column;
   };
+
+  /// visit(step, events) for each step and destructive column that drops something in it, by step, then column; events
+  /// are those of that column by position.
+  template <class Visit>
+  void for_each_eviction(Visit&& visit) const {
+    for (std::uint32_t step = 0; step + 1 < start_.size(); ++step) {
+      for (std::size_t begin = start_[step]; begin < start_[step + 1];) {
+        std::size_t end = begin + 1;
+        while (end < start_[step + 1] && events_[end].column == events_[begin].column) ++end;
+        visit(step, std::span(events_).subspan(begin, end - begin));
+        begin = end;
+      }
+    }
+  }
+
+ private:
+  friend class VisibilityWords;
   struct PagedColumn {
     CacheResidency cache;
     std::uint32_t column;

@@ -4,11 +4,15 @@
 #include <map>
 #include <random>
 #include <set>
+#include <span>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "replay/column_views.h"
 #include "replay/packed_residency.h"
 #include "replay/seen_positions.h"
+#include "replay/simulate.h"
 #include "replay/turnover.h"
 #include "replay/visibility.h"
 
@@ -135,48 +139,74 @@ TEST(VisibilityWords, walk_agrees_with_the_definition_of_visible) {
   }
 }
 
-TEST(Turnover, agrees_with_counting_sets) {
+// By the definition, from sets of positions.
+Turnover counted_turnover(std::span<const std::int32_t> evicted_at) {
+  double churn = 0, jaccard = 0, n_churn = 0, n_jaccard = 0;
+  std::set<std::uint32_t> left_before;
+  bool any = false;
+  for (std::int32_t s = 0; s < static_cast<std::int32_t>(kSteps); ++s) {
+    std::set<std::uint32_t> held, left;
+    for (std::uint32_t i = 0; i < kPrompt + static_cast<std::uint32_t>(s); ++i) {
+      if (s - 1 < evicted_at[i]) held.insert(i);
+      if (s < evicted_at[i]) left.insert(i);
+    }
+    if (s == 0) {
+      for (std::uint32_t i = 0; i < kPrompt; ++i) held.insert(i);
+    }
+    if (left.size() == held.size()) continue;
+    churn += static_cast<double>(held.size() - left.size()) / static_cast<double>(held.size());
+    ++n_churn;
+    if (any) {
+      std::set<std::uint32_t> either = left_before;
+      either.insert(left.begin(), left.end());
+      const auto both = static_cast<double>(
+          std::count_if(left.begin(), left.end(), [&](std::uint32_t i) { return left_before.contains(i); }));
+      jaccard += both / static_cast<double>(either.size());
+      ++n_jaccard;
+    }
+    left_before = left;
+    any = true;
+  }
+  return {static_cast<float>(churn / n_churn), static_cast<float>(jaccard / n_jaccard)};
+}
+
+TEST(Turnover, agrees_with_counting_sets_for_caches_of_kv_heads_and_of_query_heads) {
   const unsigned seed = 62;
   SCOPED_TRACE(seed);
   std::mt19937 random(seed);
-  const Sequence sequence{1, 1, 1, 4, kPositions, kPrompt};
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    const std::vector<std::int32_t> evicted_at = random_evictions(random);
-    double churn = 0, jaccard = 0, n_churn = 0, n_jaccard = 0;
-    std::set<std::uint32_t> left_before;
-    bool any = false;
-    for (std::int32_t s = 0; s < static_cast<std::int32_t>(kSteps); ++s) {
-      std::set<std::uint32_t> held, left;
-      for (std::uint32_t i = 0; i < kPrompt + static_cast<std::uint32_t>(s); ++i) {
-        if (s - 1 < evicted_at[i]) held.insert(i);
-        if (s < evicted_at[i]) left.insert(i);
-      }
-      if (s == 0) {
-        for (std::uint32_t i = 0; i < kPrompt; ++i) held.insert(i);
-      }
-      if (left.size() == held.size()) continue;
-      churn += static_cast<double>(held.size() - left.size()) / static_cast<double>(held.size());
-      ++n_churn;
-      if (any) {
-        std::set<std::uint32_t> either = left_before;
-        either.insert(left.begin(), left.end());
-        const auto both = static_cast<double>(
-            std::count_if(left.begin(), left.end(), [&](std::uint32_t i) { return left_before.contains(i); }));
-        jaccard += both / static_cast<double>(either.size());
-        ++n_jaccard;
-      }
-      left_before = left;
-      any = true;
+  const Sequence sequence{1, 4, 2, 4, kPositions, kPrompt};
+  std::vector<LayerResidency> residency(70);  // more than fit into one word
+  for (std::size_t i = 0; i < residency.size(); ++i) {
+    residency[i].n_caches = i % 5 == 3 ? sequence.n_q_heads : sequence.n_kv_heads;
+    for (std::uint32_t cache = 0; cache < residency[i].n_caches; ++cache) {
+      const std::vector<std::int32_t> evicted_at = random_evictions(random);
+      residency[i].evicted_at.insert(residency[i].evicted_at.end(), evicted_at.begin(), evicted_at.end());
     }
-    const Turnover found = head_turnover(evicted_at, sequence);
-    EXPECT_NEAR(found.churn, churn / n_churn, 1e-6);
-    EXPECT_NEAR(found.jaccard, jaccard / n_jaccard, 1e-6);
+  }
+  kernels::ThreadPool pool(2);
+  const ColumnViews views(sequence, Sweep(), residency, pool);
+  for (std::size_t i = 0; i < residency.size(); ++i) {
+    EXPECT_EQ(views.counts[i], residency[i].resident_counts(sequence));
+    const std::uint32_t n = residency[i].caches_per_kv_head(sequence);
+    for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
+      float churn = 0, jaccard = 0;
+      for (std::uint32_t cache = h * n; cache < (h + 1) * n; ++cache) {
+        const Turnover one =
+            counted_turnover(std::span(residency[i].evicted_at).subspan(std::size_t{cache} * kPositions, kPositions));
+        churn += one.churn / static_cast<float>(n);
+        jaccard += one.jaccard / static_cast<float>(n);
+      }
+      EXPECT_NEAR(views.turnover[i][h].churn, churn, 1e-6) << "simulation " << i << " KV head " << h;
+      EXPECT_NEAR(views.turnover[i][h].jaccard, jaccard, 1e-6) << "simulation " << i << " KV head " << h;
+    }
   }
 }
 
 TEST(Turnover, is_undefined_without_evictions) {
-  const Turnover found =
-      head_turnover(std::vector<std::int32_t>(kPositions, kNever), {1, 1, 1, 4, kPositions, kPrompt});
+  const Sequence sequence{1, 1, 1, 4, kPositions, kPrompt};
+  kernels::ThreadPool pool(1);
+  const std::vector<LayerResidency> residency = {full_residency(sequence)};
+  const Turnover found = ColumnViews(sequence, Sweep(), residency, pool).turnover[0][0];
   EXPECT_TRUE(std::isnan(found.churn));
   EXPECT_TRUE(std::isnan(found.jaccard));
 }
