@@ -16,7 +16,8 @@ namespace kvwave::replay {
 namespace {
 
 constexpr std::uint64_t kStepSums = 6, kHeadSums = 6;  // fp64 sums per column and step, and per column and head
-constexpr std::uint64_t kBinSums = 3, kScores = 3;     // fp64 per column, bin and head; fp32 per column and row
+constexpr std::uint64_t kBinSums = 3;                  // fp64 per column, bin and head
+constexpr std::uint64_t kScores = 3;                   // fp32 per column and row, and per column, KV head and step
 constexpr std::uint64_t kThreadBytes = std::uint64_t{8} << 20U;  // scratch of one worker
 constexpr std::uint64_t kEventBytes = 8;  // of each eviction in the order of time, one layer; beside it resident counts
 constexpr std::uint64_t kTileCopies = 5;  // a tile's probabilities, as fp32 and whole numbers, marks twice, the kept
@@ -57,7 +58,7 @@ MemoryBound memory_bound(const Sequence& sequence, const Sweep& sweep, const Rep
   }
   const std::uint64_t bins = options.keep_details ? kMostBins : 0;
   bound.sums = columns * (sizeof(double) * (steps * kStepSums + layers * q_heads * (kHeadSums + bins * kBinSums)) +
-                          sizeof(float) * (kv_heads * steps + 2 * bins * layers * kv_heads +
+                          sizeof(float) * (2 * bins * layers * kv_heads + kScores * n_open * kv_heads * steps +
                                            kScores * q_heads * std::min<std::uint64_t>(steps, kSpanSteps)));
   const std::uint64_t rows = kTileSteps * sequence.group();
   const std::uint64_t lanes = (rows + kernels::kLaneBlock - 1) / kernels::kLaneBlock * kernels::kLaneBlock;

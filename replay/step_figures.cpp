@@ -16,12 +16,12 @@ constexpr std::int32_t kNoKey = std::numeric_limits<std::int32_t>::max();  // of
 
 // Whole numbers in the order of the values: the bits of a float order as a number does, those of negative ones the
 // other way round.
-std::int32_t key_of(float value) {
+std::int32_t order_key(float value) {
   const auto bits = std::bit_cast<std::int32_t>(value);
   return std::isnan(value) ? kNoKey : bits ^ ((bits >> 31) & kNoKey);
 }
 
-float value_of(std::int32_t key) {
+float value_at_key(std::int32_t key) {
   return std::bit_cast<float>(key ^ ((key >> 31) & kNoKey));
 }
 
@@ -61,17 +61,17 @@ WorstSteps worst_steps(std::span<const float> values, std::uint32_t first_step, 
   std::vector<std::int32_t> keys(values.size());  // smaller is worse
   std::int32_t least = kNoKey, most = std::numeric_limits<std::int32_t>::min();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    keys[i] = key_of(sign * values[i]);
+    keys[i] = order_key(sign * values[i]);
     least = std::min(least, keys[i]);
     most = std::max(most, keys[i] == kNoKey ? most : keys[i]);
   }
   const std::size_t n_values = count_below(keys, kNoKey);
   if (n_values == 0) return found;
   found.step = first_step + (std::find(keys.begin(), keys.end(), least) - keys.begin());
-  found.value = sign * value_of(least);
+  found.value = sign * value_at_key(least);
   const std::size_t n = (n_values + 9) / 10;
   const std::int32_t last = nth_key(keys, least, most, n);
-  const double ties = static_cast<double>(n - count_below(keys, last)) * sign * value_of(last);
+  const double ties = static_cast<double>(n - count_below(keys, last)) * sign * value_at_key(last);
   found.decile = (sum_below(values, keys, last) + ties) / static_cast<double>(n);
   return found;
 }
