@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 
 #include "alloc/nearest_word.h"
 #include "replay/error.h"
+#include "replay/input_text.h"
 #include "replay/npy_table.h"
 #include "traces/command_line.h"
 #include "traces/npy_array.h"
@@ -22,25 +22,11 @@ namespace {
 
 using Path = std::filesystem::path;
 
-constexpr std::size_t kLargestTable = std::size_t{64} << 20U;
+constexpr std::size_t kLargestTableMib = 64;
 constexpr std::array<std::string_view, 3> kWords = {"duoattention", "headkv", "lukv"};
 
 [[noreturn]] void refuse(const Path& path, std::string_view what) {
   throw BadTableFile(fmt::format("{}: {}", path.string(), what));
-}
-
-std::string read_bytes(const Path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) refuse(path, "is a folder, not a table");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) refuse(path, "cannot be opened");
-  std::string text, block(std::size_t{1} << 16U, '\0');
-  while (file) {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    text.append(block, 0, static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kLargestTable) refuse(path, "larger than 64 MiB, no table");
-  }
-  return text;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -160,7 +146,7 @@ TableFormat parse_table_format(std::string_view word) {
 }
 
 alloc::HeadTable read_budget_table(const Path& path) {
-  const std::string bytes = read_bytes(path);
+  const std::string bytes = read_input_text<BadTableFile>(path, kLargestTableMib, "table");
   if (traces::is_npy(bytes)) {
     try {
       return parse_npy_table(bytes);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string_view>
 
@@ -11,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "replay/error.h"
+#include "replay/input_text.h"
 #include "traces/output_file.h"
 
 namespace kvwave::replay {
@@ -18,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kLargestProfile = std::size_t{16} << 20U;
+constexpr std::size_t kLargestProfileMib = 16;
 constexpr std::size_t kHashDigits = 64;
 
 // Reads fields of one file; every complaint names the file and the field.
@@ -93,20 +92,6 @@ class FieldReader {
   const Json& object_;
 };
 
-std::string read_text(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw BadProfile(path.string() + ": is a folder, not a profile");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw BadProfile(path.string() + ": cannot be opened");
-  std::string text, block(std::size_t{1} << 16U, '\0');
-  while (file) {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    text.append(block, 0, static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kLargestProfile) throw BadProfile(path.string() + ": larger than 16 MiB, no profile");
-  }
-  return text;
-}
-
 }  // namespace
 
 double fit_limit(const Profile& profile) {
@@ -122,7 +107,7 @@ std::string fit_limit_text(const Profile& profile) {
 }
 
 Profile read_profile(const std::filesystem::path& path) {
-  return profile_from_json(read_text(path), path);
+  return profile_from_json(read_input_text<BadProfile>(path, kLargestProfileMib, "profile"), path);
 }
 
 Profile profile_from_json(const std::string& text, const std::filesystem::path& path) {
