@@ -16,10 +16,10 @@ export CUDASIM_ORDER=shuffle:7
 # A kernel that randomises too many address bits stops ThreadSanitizer before main(): run without randomisation there.
 wrap=()
 if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then wrap=(setarch "$(uname -m)" -R); fi
-# Labels: `slow` marks tests whose point is not memory or threads and which take minutes under a sanitizer.
-# Three replays and a long prompt on the simulated device take minutes each under ThreadSanitizer;
-# several_traces_one_after_the_other runs whole replays there too, and the other tests of the ring its threads, in seconds.
-long='^$'
+# Labels: `slow` marks tests whose point is not memory or threads and which take minutes under a sanitizer. So do those
+# left out here: what they run, smaller tests run too (Decoder, Metrics, Jinja, RecordRingTest). And under
+# ThreadSanitizer the kernels' parity: on the CPU their threads take turns on one thread.
+long='DecoderParity\.|Metrics\.agree_with_brute_force_on_a_recorded|Jinja\.says_which_construct'
 [ "$preset" != tsan ] ||
-  long='ReplayOnDevice\.(a_whole_replay|replays_prompts|replays_without)|RecordRingTest\.a_long_prompt'
+  long+='|RecordRingTest\.a_long_prompt|(Attention|Gemm|Gemv|RowStats)Parity\.|ReplayOnDevice\.(rows|statistics|repeats|a_whole|replays)'
 "${wrap[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" -LE slow -E "$long"
