@@ -143,11 +143,12 @@ std::string ledger_table_lines(const LedgerEntry& entry) {
     traffic += fmt::format("{:>9}of the budget{} entries per KV head could not be filled when granted\n", "",
                            number(figures.granted_unused));
   }
-  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{} {}\n{}", configuration.strategy,
+  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{}{}{}\n{}", configuration.strategy,
                      ledger.per_q_head() ? " (a cache per query head)" : "", configuration.budget,
                      figures.solved_budget, number(figures.requested), number(figures.realised_mean),
                      number(figures.realised_steady), number(figures.realised_peak), number(figures.paged_mean),
-                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), flags, traffic);
+                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), flags.empty() ? "" : " ", flags,
+                     traffic);
 }
 
 std::string ledger_table_legend() {

@@ -76,10 +76,11 @@ class StatisticsText {
         print("  {}\n", strategy);
         strategy.clear();
       }
-      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4} {}\n", strategy, kTitleColumns - 2,
+      const std::string_view word = configuration.control ? "control" : verdict(found, figure_table()[f].better);
+      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4}{}{}\n", strategy, kTitleColumns - 2,
             configuration.budget, found.difference, found.interval.low, found.interval.high,
             number(found.effect_size, 2), number(configuration.control ? found.p_value : found.p_holm, 4), found.n,
-            configuration.control ? "control" : verdict(found, figure_table()[f].better));
+            word.empty() ? "" : " ", word);
     }
     if (any) baselines();
   }
