@@ -39,7 +39,8 @@ std::optional<po::variables_map> parse_options(std::string_view usage, po::optio
     fmt::print("{}\n\n", usage);
     for (const auto& option : visible.options()) {
       const std::string short_name = option->canonical_display_name(po::command_line_style::allow_dash_for_short);
-      const std::string both = (short_name.size() == 2 ? short_name + ", --" : "--") + option->long_name();
+      const bool has_short = short_name.size() == 2 && short_name.front() == '-';  // else it is the long one
+      const std::string both = (has_short ? short_name + ", --" : "--") + option->long_name();
       fmt::print("  {:<28} {}\n", both + (option->semantic()->max_tokens() > 0 ? " ARG" : ""), option->description());
     }
     return std::nullopt;
