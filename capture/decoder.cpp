@@ -20,7 +20,8 @@ namespace kvwave::capture {
 
 namespace {
 
-constexpr std::uint32_t kMaxBlock = 48;  // whole tiles of matmul on every path
+constexpr std::uint32_t kMaxBlock = 192;  // whole tiles of matmul on every path; each expands all parameters once
+constexpr std::uint32_t kQueries = 4;     // positions of a block that attend together
 
 std::uint32_t checked_max_positions(const ModelConfig& config, std::uint32_t asked) {
   if (asked > config.context_length) {
@@ -49,6 +50,16 @@ class Decoder::Impl {
     std::vector<std::byte> q_stored, k_stored, v_stored;  // what attention uses, in the cache's type
   };
 
+  // Of neighbouring positions and the query heads of one unit.
+  struct AttentionScratch {
+    std::vector<float> rows, q, out;
+    void make_room(std::size_t n_rows, std::size_t n_q) {
+      if (rows.size() < n_rows) rows.resize(n_rows);
+      if (q.size() < n_q) q.resize(n_q);
+      if (out.size() < n_q) out.resize(n_q);
+    }
+  };
+
   void check_tokens(std::span<const std::int32_t> tokens) const;
   void run_block(std::span<const std::int32_t> tokens, AttentionTap* tap);
   void normalise(std::span<const float> weight, std::uint32_t layer);
@@ -68,7 +79,7 @@ class Decoder::Impl {
   std::uint32_t block_ = 0;  // positions of the current block
   Buffers b_;
   std::vector<AttentionUnit> step_units_, block_units_;
-  std::vector<std::vector<float>> worker_rows_;  // softmax rows, one buffer per worker
+  std::vector<AttentionScratch> attention_;  // one per worker
   std::vector<float> logits_;
 };
 
@@ -85,7 +96,7 @@ Decoder::Impl::Impl(const Model& model, const DecoderOptions& options, kernels::
       kv_width_(config_.n_kv_heads * config_.head_dim),
       step_units_(attention_units(config_.n_q_heads, config_.n_kv_heads, pool.size())),
       block_units_(attention_units(config_.n_q_heads, config_.n_kv_heads, 1)),
-      worker_rows_(pool.size()),
+      attention_(pool.size()),
       logits_(config_.vocab_size) {
   b_.x.resize(std::size_t{kMaxBlock} * config_.hidden);
   b_.normed.resize(b_.x.size());
@@ -206,20 +217,28 @@ void Decoder::Impl::store_qkv(const LayerParams& params, std::uint32_t layer, At
 
 void Decoder::Impl::attend(std::uint32_t layer, AttentionTap* tap) {
   const std::vector<AttentionUnit>& units = block_ == 1 ? step_units_ : block_units_;
-  pool_.parallel_for(block_ * units.size(), [&](std::size_t task, unsigned worker) {
-    const std::size_t p = task / units.size();
+  const std::size_t n_groups = (block_ + kQueries - 1) / kQueries;
+  pool_.parallel_for(n_groups * units.size(), [&](std::size_t task, unsigned worker) {
+    const auto begin = static_cast<std::uint32_t>(task / units.size()) * kQueries;
     const AttentionUnit& unit = units[task % units.size()];
-    const std::uint32_t position = n_positions_ + static_cast<std::uint32_t>(p);
-    const std::size_t stride = kernels::attention_row_stride(position + 1);
-    std::vector<float>& rows = worker_rows_[worker];
-    if (rows.size() < unit.n_q_heads * stride) rows.resize(unit.n_q_heads * stride);
-    const std::size_t at = p * q_width_ + std::size_t{unit.first_q_head} * config_.head_dim;
+    const std::uint32_t n_queries = std::min(kQueries, block_ - begin);
+    const std::uint32_t first = n_positions_ + begin;
+    const std::size_t stride = kernels::attention_row_stride(first + n_queries);
     const std::size_t width = std::size_t{unit.n_q_heads} * config_.head_dim;
-    kernels::decode_attention(cache_, layer, unit.kv_head, position + 1, {b_.q.data() + at, width}, unit.n_q_heads,
-                              rows, {b_.attended.data() + at, width});
-    if (tap == nullptr || !tap->wants_row(position)) return;
-    for (std::uint32_t h = 0; h < unit.n_q_heads; ++h) {
-      tap->attn_row(layer, unit.first_q_head + h, position, {rows.data() + h * stride, position + 1}, worker);
+    AttentionScratch& scratch = attention_[worker];
+    scratch.make_room(n_queries * unit.n_q_heads * stride, n_queries * width);
+    const auto at = [&](std::uint32_t i) {
+      return std::size_t{begin + i} * q_width_ + std::size_t{unit.first_q_head} * config_.head_dim;
+    };
+    for (std::uint32_t i = 0; i < n_queries; ++i) std::copy_n(b_.q.data() + at(i), width, scratch.q.data() + i * width);
+    kernels::block_attention(cache_, layer, unit.kv_head, first, n_queries, {scratch.q.data(), n_queries * width},
+                             unit.n_q_heads, scratch.rows, {scratch.out.data(), n_queries * width});
+    for (std::uint32_t i = 0; i < n_queries; ++i) {
+      std::copy_n(scratch.out.data() + i * width, width, b_.attended.data() + at(i));
+      if (tap == nullptr || !tap->wants_row(first + i)) continue;
+      const float* rows = scratch.rows.data() + i * unit.n_q_heads * stride;
+      for (std::uint32_t h = 0; h < unit.n_q_heads; ++h)
+        tap->attn_row(layer, unit.first_q_head + h, first + i, {rows + h * stride, first + i + 1}, worker);
     }
   });
 }
@@ -257,8 +276,10 @@ DecoderMemory decoder_memory(const ModelConfig& c, CacheType cache_type, std::ui
   const std::uint64_t block = 2 * std::uint64_t{c.hidden} + 2 * q + 2 * kv + c.ffn;
   const std::uint64_t group = c.n_q_heads / c.n_kv_heads;
   const std::uint64_t per_thread =
-      group * kernels::attention_row_stride(positions) + kernels::matmul_scratch_values(kMaxBlock);
-  return {cache.bytes(positions), sizeof(float) * (kMaxBlock * block + threads * per_thread + c.vocab_size) +
+      kQueries * group * (kernels::attention_row_stride(positions) + 2 * std::uint64_t{c.head_dim}) +
+      kernels::matmul_scratch_values(kMaxBlock);
+  const std::uint64_t tiles = kernels::activation_tile_values(kMaxBlock, std::max<std::uint64_t>({c.hidden, q, c.ffn}));
+  return {cache.bytes(positions), sizeof(float) * (kMaxBlock * block + tiles + threads * per_thread + c.vocab_size) +
                                       kMaxBlock * (q + 2 * kv) * cache.value_bytes()};
 }
 

@@ -66,27 +66,43 @@ std::size_t attention_row_stride(std::uint32_t n_positions) {
 
 void decode_attention(const KvCache& cache, std::uint32_t layer, std::uint32_t kv_head, std::uint32_t n_positions,
                       std::span<const float> q, std::uint32_t n_heads, std::span<float> rows, std::span<float> out) {
+  block_attention(cache, layer, kv_head, n_positions - 1, 1, q, n_heads, rows, out);
+}
+
+void block_attention(const KvCache& cache, std::uint32_t layer, std::uint32_t kv_head, std::uint32_t first,
+                     std::uint32_t n_queries, std::span<const float> q, std::uint32_t n_heads, std::span<float> rows,
+                     std::span<float> out) {
   const std::size_t d = cache.head_dim();
-  const std::size_t stride = attention_row_stride(n_positions);
-  assert(q.size() == n_heads * d && out.size() == q.size() && rows.size() >= n_heads * stride);
+  const std::size_t stride = attention_row_stride(first + n_queries);
+  const std::size_t n_rows = std::size_t{n_queries} * n_heads;
+  assert(q.size() == n_rows * d && out.size() == q.size() && rows.size() >= n_rows * stride);
   const SimdKernels& kernels = simd_kernels();
   const auto type = static_cast<std::size_t>(cache.type());
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  const auto in_page = [&](std::uint32_t page) {
-    return std::min<std::size_t>(KvCache::kPage, n_positions - page * KvCache::kPage);
+  // multiply(page, first row, rows, positions of the page): pages that all queries see whole go to all of them at once.
+  const auto for_each_page = [&](const auto& multiply) {
+    const std::uint32_t n_whole = (first + 1) / KvCache::kPage;
+    for (std::uint32_t page = 0; page < n_whole; ++page) multiply(page, 0, n_rows, KvCache::kPage);
+    for (std::uint32_t i = 0; i < n_queries; ++i) {
+      const std::uint32_t n_positions = first + i + 1;
+      for (std::uint32_t page = n_whole; page * KvCache::kPage < n_positions; ++page) {
+        multiply(page, std::size_t{i} * n_heads, n_heads,
+                 std::min<std::size_t>(KvCache::kPage, n_positions - page * KvCache::kPage));
+      }
+    }
   };
-  const std::uint32_t n_pages = (n_positions + KvCache::kPage - 1) / KvCache::kPage;
-  for (std::uint32_t page = 0; page < n_pages; ++page) {
+  for_each_page([&](std::uint32_t page, std::size_t row, std::size_t count, std::size_t n) {
     const auto* keys = reinterpret_cast<const std::uint8_t*>(cache.key_page(layer, kv_head, page));
-    kernels.score[type](keys, q.data(), n_heads, d, in_page(page), scale, rows.data() + page * KvCache::kPage, stride);
-  }
-  for (std::uint32_t h = 0; h < n_heads; ++h) kernels.softmax(rows.data() + h * stride, n_positions);
+    kernels.score[type](keys, q.data() + row * d, count, d, n, scale,
+                        rows.data() + row * stride + page * KvCache::kPage, stride);
+  });
+  for (std::size_t row = 0; row < n_rows; ++row) kernels.softmax(rows.data() + row * stride, first + row / n_heads + 1);
   std::fill(out.begin(), out.end(), 0.0f);
-  for (std::uint32_t page = 0; page < n_pages; ++page) {
+  for_each_page([&](std::uint32_t page, std::size_t row, std::size_t count, std::size_t n) {
     const auto* values = reinterpret_cast<const std::uint8_t*>(cache.value_page(layer, kv_head, page));
-    kernels.accumulate[type](values, cache.value_pitch(), rows.data() + page * KvCache::kPage, stride, n_heads, d,
-                             in_page(page), out.data());
-  }
+    kernels.accumulate[type](values, cache.value_pitch(), rows.data() + row * stride + page * KvCache::kPage, stride,
+                             count, d, n, out.data() + row * d);
+  });
 }
 
 }  // namespace kvwave::kernels

@@ -65,4 +65,11 @@ std::size_t attention_row_stride(std::uint32_t n_positions);
 void decode_attention(const KvCache& cache, std::uint32_t layer, std::uint32_t kv_head, std::uint32_t n_positions,
                       std::span<const float> q, std::uint32_t n_heads, std::span<float> rows, std::span<float> out);
 
+/// The same, byte by byte, for n_queries neighbouring positions from `first` on, each over itself and all before it, so
+/// that a key or value is read once for all of them. q and out are [n_queries, n_heads, d]; the row of query i and head
+/// h starts at rows[(i * n_heads + h) * attention_row_stride(first + n_queries)].
+void block_attention(const KvCache& cache, std::uint32_t layer, std::uint32_t kv_head, std::uint32_t first,
+                     std::uint32_t n_queries, std::span<const float> q, std::uint32_t n_heads, std::span<float> rows,
+                     std::span<float> out);
+
 }  // namespace kvwave::kernels

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstdint>
 
+#include "kernels/simd_kernels.h"
 #include "kernels/transformer_ops.h"
 
 namespace kvwave::kernels {
@@ -19,7 +20,7 @@ class RowTasks {
  public:
   RowTasks(const ParamMatrix& w, std::size_t n_positions) : n_rows_(w.rows) {
     constexpr std::size_t kDecodeBytes = 24 * 1024;
-    constexpr std::uint32_t kPrefillRows = 32;
+    constexpr std::uint32_t kPrefillRows = kMatmulRows;
     constexpr std::size_t kStep = 8;  // rows that the kernels take at once
     const std::size_t rows = kDecodeBytes / std::max<std::size_t>(1, w.row_stride()) / kStep * kStep;
     rows_ = n_positions > 1 ? kPrefillRows : static_cast<std::uint32_t>(std::clamp<std::size_t>(rows, kStep, 4096));
@@ -35,10 +36,10 @@ class RowTasks {
 };
 
 // out points at the first row of the range.
-void multiply(const ParamMatrix& w, const Activations& x, RowRange range, float* out, std::size_t out_stride,
-              std::vector<float>& sums) {
-  if (x.n_positions == 1) {
-    gemv(w, {x.data, w.cols}, range.first, {out, range.count});
+void multiply(const ParamMatrix& w, const ActivationTiles& x, RowRange range, float* out, std::size_t out_stride,
+              AlignedVector<float>& sums) {
+  if (x.source().n_positions == 1) {
+    gemv(w, {x.source().data, w.cols}, range.first, {out, range.count});
   } else {
     matmul(w, x, range.first, range.count, out, out_stride, sums);
   }
@@ -48,7 +49,14 @@ void multiply(const ParamMatrix& w, const Activations& x, RowRange range, float*
 
 Projector::Projector(ThreadPool& pool) : pool_(pool), scratch_(pool.size()) {}
 
+void Projector::pack(const Activations& x, std::size_t cols) {
+  tiles_.begin(x, cols);
+  if (x.n_positions == 1) return;  // gemv reads them as they are
+  pool_.parallel_for(tiles_.count(), [&](std::size_t tile, unsigned) { tiles_.fill(tile); });
+}
+
 void Projector::project(std::span<const Projection> projections, const Activations& x) {
+  pack(x, projections.front().w->cols);
   std::size_t n_tasks = 0;
   for (const Projection& each : projections) n_tasks += RowTasks(*each.w, x.n_positions).count();
   pool_.parallel_for(n_tasks, [&](std::size_t task, unsigned worker) {
@@ -60,7 +68,7 @@ void Projector::project(std::span<const Projection> projections, const Activatio
     }
     const RowRange range = RowTasks(*each->w, x.n_positions).range(task);
     float* out = each->out + range.first;
-    multiply(*each->w, x, range, out, each->out_stride, scratch_[worker].sums);
+    multiply(*each->w, tiles_, range, out, each->out_stride, scratch_[worker].sums);
     if (each->bias.empty()) return;
     for (std::size_t p = 0; p < x.n_positions; ++p) {
       add({out + p * each->out_stride, range.count}, each->bias.subspan(range.first, range.count));
@@ -71,13 +79,14 @@ void Projector::project(std::span<const Projection> projections, const Activatio
 void Projector::project_swiglu(const ParamMatrix& gate, const ParamMatrix& up, const Activations& x, float* out,
                                std::size_t out_stride) {
   assert(gate.rows == up.rows && gate.cols == up.cols);
+  pack(x, gate.cols);
   const RowTasks tasks(gate, x.n_positions);
   pool_.parallel_for(tasks.count(), [&](std::size_t task, unsigned worker) {
     const RowRange range = tasks.range(task);
     Scratch& scratch = scratch_[worker];
     scratch.up.resize(x.n_positions * range.count);
-    multiply(gate, x, range, out + range.first, out_stride, scratch.sums);
-    multiply(up, x, range, scratch.up.data(), range.count, scratch.sums);
+    multiply(gate, tiles_, range, out + range.first, out_stride, scratch.sums);
+    multiply(up, tiles_, range, scratch.up.data(), range.count, scratch.sums);
     for (std::size_t p = 0; p < x.n_positions; ++p) {
       swiglu({out + p * out_stride + range.first, range.count}, {scratch.up.data() + p * range.count, range.count});
     }

@@ -36,12 +36,15 @@ class Projector {
 
  private:
   struct Scratch {
-    std::vector<float> sums;  // of matmul
+    AlignedVector<float> sums;  // of matmul
     std::vector<float> up;
   };
 
+  void pack(const Activations& x, std::size_t cols);
+
   ThreadPool& pool_;
   std::vector<Scratch> scratch_;  // one per worker
+  ActivationTiles tiles_;
 };
 
 }  // namespace kvwave::kernels

@@ -10,17 +10,21 @@ namespace kvwave::kernels {
 constexpr std::size_t kFormatCount = 15;     // of ParamType
 constexpr std::size_t kKvTypeCount = 2;      // of KvType
 constexpr std::size_t kKvPage = 64;          // positions of one page of the KV cache
-constexpr std::size_t kMatmulScratch = 128;  // eight sums of the widest vector
+constexpr std::size_t kMatmulRows = 32;      // rows that matmul takes at once
+constexpr std::size_t kMatmulScratch = 512;  // so many sums of the widest vector
+constexpr std::size_t kTilePositions = 3;    // positions of one tile of matmul
+constexpr std::size_t kTileRun = 16;         // values of one position that lie together in a tile
 
 struct SimdKernels {
   /// out[r] = row r . x for n_rows rows of n_values values that lie stride bytes apart.
   using Gemv = void (*)(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
                         std::size_t n_values, float* out);
   /// out[p * out_stride + r] = row r . x[p] for n_rows rows and n_positions positions; adds in the order of Gemv.
-  /// `scratch` holds kMatmulScratch floats for each position.
-  using Matmul = void (*)(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
-                          std::size_t x_stride, std::size_t n_positions, std::size_t n_values, float* out,
-                          std::size_t out_stride, float* scratch);
+  /// `tiles` are the whole runs of values of x as [tile][run][kTilePositions][kTileRun]; `scratch` holds
+  /// kMatmulScratch floats for each position of them.
+  using Matmul = void (*)(const std::uint8_t* rows, std::size_t stride, std::size_t n_rows, const float* tiles,
+                          const float* x, std::size_t x_stride, std::size_t n_positions, std::size_t n_values,
+                          float* out, std::size_t out_stride, float* scratch);
   /// scores[h * stride + i] = scale * q[h] . key i, for the first n keys of a page [d][kKvPage]; may write the scores
   /// of the whole page. q is [n_heads, d].
   using Score = void (*)(const std::uint8_t* keys, const float* q, std::size_t n_heads, std::size_t d, std::size_t n,

@@ -57,10 +57,19 @@ inline F min(F a, F b) {
   return _mm256_min_ps(a, b);
 }
 
+inline __m128 fold(F a) {
+  return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+}
 inline float reduce_add(F a) {
-  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 b = fold(a);
   const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+inline void store_sums_of_4(float* out, F a, F b, F c, F d) {
+  const __m128 s = fold(a), t = fold(b), u = fold(c), v = fold(d);
+  const __m128 first = _mm_add_ps(_mm_unpacklo_ps(s, t), _mm_unpackhi_ps(s, t));
+  const __m128 second = _mm_add_ps(_mm_unpacklo_ps(u, v), _mm_unpackhi_ps(u, v));
+  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
 }
 inline float reduce_max(F a) {
   const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

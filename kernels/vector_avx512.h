@@ -58,11 +58,21 @@ inline F min(F a, F b) {
   return _mm512_min_ps(a, b);
 }
 
-inline float reduce_add(F a) {
+inline __m128 fold(F a) {
   const __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
-  const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-  const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+  return _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+}
+inline float reduce_add(F a) {
+  const __m128 b = fold(a);
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+// out[i] = reduce_add of the i-th vector, with the same additions.
+inline void store_sums_of_4(float* out, F a, F b, F c, F d) {
+  const __m128 s = fold(a), t = fold(b), u = fold(c), v = fold(d);
+  const __m128 first = _mm_add_ps(_mm_unpacklo_ps(s, t), _mm_unpackhi_ps(s, t));
+  const __m128 second = _mm_add_ps(_mm_unpacklo_ps(u, v), _mm_unpackhi_ps(u, v));
+  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
 }
 inline float reduce_max(F a) {
   return _mm512_reduce_max_ps(a);

@@ -60,16 +60,20 @@ void BM_gemv(benchmark::State& state) {
   }
   count_params(state, w, 1);
 }
-BENCHMARK(BM_gemv)->ArgsProduct({benchmark::CreateDenseRange(0, 10, 1), {0, 1, 2}});
+BENCHMARK(BM_gemv)->ArgsProduct({benchmark::CreateDenseRange(0, 14, 1), {0, 1, 2}});
 
 // A block of 32 positions: type, path.
 void BM_matmul(benchmark::State& state) {
   if (!choose_path(state, state.range(1))) return;
   const RandomMatrix w(static_cast<ParamType>(state.range(0)), 1536, 576);
   const std::vector<float> x(std::size_t{32} * 576, 0.5F);
-  std::vector<float> y(std::size_t{32} * w.view.rows), tile;
+  std::vector<float> y(std::size_t{32} * w.view.rows);
+  kernels::ActivationTiles tiles;
+  tiles.begin({x.data(), 32, 576}, 576);
+  for (std::size_t tile = 0; tile < tiles.count(); ++tile) tiles.fill(tile);
+  kernels::AlignedVector<float> scratch;
   for (auto _ : state) {
-    kernels::matmul(w.view, {x.data(), 32, 576}, 0, w.view.rows, y.data(), w.view.rows, tile);
+    kernels::matmul(w.view, tiles, 0, w.view.rows, y.data(), w.view.rows, scratch);
     benchmark::DoNotOptimize(y.data());
   }
   count_params(state, w, 32);

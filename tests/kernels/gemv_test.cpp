@@ -26,9 +26,9 @@ constexpr ParamType kAllTypes[] = {ParamType::f32,  ParamType::f16,    ParamType
 
 // Column counts that fit the type's blocks; types without blocks also get lengths that no register divides.
 std::vector<std::uint32_t> column_counts(ParamType type) {
-  if (block_values(type) == 256) return {256, 768};
-  if (block_values(type) == 32) return {32, 96, 576};
-  return {1, 7, 32, 61, 576};
+  if (block_values(type) == 256) return {256, 2304};
+  if (block_values(type) == 32) return {32, 96, 1376};
+  return {1, 7, 32, 61, 701};
 }
 
 struct RandomMatrix {
@@ -98,13 +98,17 @@ TEST(Gemv, result_of_a_row_does_not_depend_on_the_rows_around_it) {
 TEST(Gemv, blocks_of_positions_give_the_bytes_of_single_positions) {
   for (const ParamType type : kAllTypes) {
     for (const std::uint32_t cols : column_counts(type)) {
-      const std::uint32_t rows = 13, n_positions = 9;
+      const std::uint32_t rows = 13, n_positions = 11;  // whole tiles and a rest
       const RandomMatrix w(type, rows, cols, 5);
       const std::vector<float> x = random_values(std::size_t{n_positions} * cols, 6);
       for (const SimdPath path : supported_paths()) {
         const ScopedSimdPath scoped(path);
-        std::vector<float> block(n_positions * rows), single(rows), tile;
-        matmul(w.view, {x.data(), n_positions, cols}, 0, rows, block.data(), rows, tile);
+        std::vector<float> block(n_positions * rows), single(rows);
+        ActivationTiles tiles;
+        tiles.begin({x.data(), n_positions, cols}, cols);
+        for (std::size_t tile = 0; tile < tiles.count(); ++tile) tiles.fill(tile);
+        AlignedVector<float> scratch;
+        matmul(w.view, tiles, 0, rows, block.data(), rows, scratch);
         for (std::uint32_t p = 0; p < n_positions; ++p) {
           gemv(w.view, {x.data() + p * cols, cols}, 0, single);
           ASSERT_EQ(std::memcmp(single.data(), block.data() + p * rows, rows * 4), 0)
