@@ -67,16 +67,16 @@ struct Q41Format {
   }
 };
 
+// Sixteen values scale * q + shift.
+inline void expand_bytes(Bytes q, F scale, F shift, F* w) {
+  to_floats(q, w);
+  for (int j = 0; j < kHalfVectors; ++j) w[j] = fma(scale, w[j], shift);
+}
+
 inline void expand_five_bits(const std::uint8_t* fifth, const std::uint8_t* nibbles, F scale, F shift, F* w) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, fifth, 4);
-  for (int j = 0; j < kHalfVectors; ++j) {
-    const I bytes = load_bytes(nibbles + j * kWidth);
-    const I low = bit_or(low_nibbles(bytes), bits_to_16(bits >> (j * kWidth)));
-    const I high = bit_or(high_nibbles(bytes), bits_to_16(bits >> (16 + j * kWidth)));
-    w[j] = fma(scale, to_float(low), shift);
-    w[j + kHalfVectors] = fma(scale, to_float(high), shift);
-  }
+  const Bytes bytes = load_16_bytes(nibbles);
+  expand_bytes(bit_or(shift_right_and(bytes, 0, 15), bits_to_16(fifth)), scale, shift, w);
+  expand_bytes(bit_or(shift_right_and(bytes, 4, 15), bits_to_16(fifth + 2)), scale, shift, w + kHalfVectors);
 }
 
 struct Q50Format {
@@ -145,21 +145,29 @@ struct Q5KFormat {
   static constexpr int kValues = 256, kBytes = 176;
   using Header = KHeader;
   static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
-    const std::uint8_t* nibbles = block + 48 + 32 * (s / 2);
-    for (int j = 0; j < kVectors; ++j) {
-      const I bytes = load_bytes(nibbles + j * kWidth);
-      const I fifth = shift_left_4(bit_and(shift_right(load_bytes(block + 16 + j * kWidth), s), 1));
-      const I value = bit_or(s % 2 == 0 ? low_nibbles(bytes) : high_nibbles(bytes), fifth);
-      w[j] = fma(set1(header.scale[s]), to_float(value), set1(header.shift[8 + s]));
+    const F scale = set1(header.scale[s]), shift = set1(header.shift[8 + s]);
+    for (int half = 0; half < 2; ++half) {
+      const Bytes low = shift_right_and(load_16_bytes(block + 48 + 32 * (s / 2) + 16 * half), s % 2 * 4, 15);
+      const Bytes fifth = shift_right_and(load_16_bytes(block + 16 + 16 * half), s - 4, 16);
+      expand_bytes(bit_or(low, fifth), scale, shift, w + half * kHalfVectors);
     }
   }
 };
 
-struct Q6KHeader {
-  float scale[16];  // of each 16 values
+// Scale of each 16 values, and the shift that moves them by `zero`: both products are exact, so that
+// scale * q + shift rounds as scale * (q - zero) does.
+struct ScaleHeader {
+  float scale[16], shift[16];
+  inline void set(int i, F factor, float zero) {
+    store(scale + i, factor);
+    store(shift + i, mul(factor, set1(-zero)));
+  }
+};
+
+struct Q6KHeader : ScaleHeader {
   inline void read(const std::uint8_t* block) {
     const F common = broadcast_half(block + 208);
-    for (int i = 0; i < 16; i += kWidth) store(scale + i, mul(common, to_float(load_signed_bytes(block + 192 + i))));
+    for (int i = 0; i < 16; i += kWidth) set(i, mul(common, to_float(load_signed_bytes(block + 192 + i))), 32);
   }
 };
 
@@ -167,14 +175,12 @@ struct Q6KFormat {
   static constexpr int kValues = 256, kBytes = 210;
   using Header = Q6KHeader;
   static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
-    const int half = s / 4, quarter = s % 4;
-    const std::uint8_t* low_bits = block + 64 * half + 32 * (quarter % 2);
-    const std::uint8_t* high_bits = block + 128 + 32 * half;
-    for (int j = 0; j < kVectors; ++j) {
-      const I bytes = load_bytes(low_bits + j * kWidth);
-      const I top = shift_left_4(bit_and(shift_right(load_bytes(high_bits + j * kWidth), 2 * quarter), 3));
-      const I value = bit_or(quarter < 2 ? low_nibbles(bytes) : high_nibbles(bytes), top);
-      w[j] = mul(set1(header.scale[2 * s + j * kWidth / 16]), sub(to_float(value), set1(32)));
+    const int part = s / 4, quarter = s % 4;
+    for (int half = 0; half < 2; ++half) {
+      const Bytes low = load_16_bytes(block + 64 * part + 32 * (quarter % 2) + 16 * half);
+      const Bytes high = load_16_bytes(block + 128 + 32 * part + 16 * half);
+      const Bytes q = bit_or(shift_right_and(low, quarter / 2 * 4, 15), shift_right_and(high, 2 * quarter - 4, 48));
+      expand_bytes(q, set1(header.scale[2 * s + half]), set1(header.shift[2 * s + half]), w + half * kHalfVectors);
     }
   }
 };
@@ -197,17 +203,14 @@ struct Q2KFormat {
   static constexpr int kValues = 256, kBytes = 84;
   using Header = Q2KHeader;
   static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
-    const std::uint8_t* quants = block + 16 + 32 * (s / 4);
-    for (int j = 0; j < kVectors; ++j) {
-      const I value = bit_and(shift_right(load_bytes(quants + j * kWidth), 2 * (s % 4)), 3);
-      const int sub_block = 2 * s + j * kWidth / 16;
-      w[j] = fma(set1(header.scale[sub_block]), to_float(value), set1(header.shift[sub_block]));
+    for (int half = 0; half < 2; ++half) {
+      const Bytes q = shift_right_and(load_16_bytes(block + 16 + 32 * (s / 4) + 16 * half), 2 * (s % 4), 3);
+      expand_bytes(q, set1(header.scale[2 * s + half]), set1(header.shift[2 * s + half]), w + half * kHalfVectors);
     }
   }
 };
 
-struct Q3KHeader {
-  float scale[16];  // of each 16 values
+struct Q3KHeader : ScaleHeader {
   inline void read(const std::uint8_t* block) {
     std::uint32_t packed[3];
     __builtin_memcpy(packed, block + 96, 12);
@@ -218,9 +221,7 @@ struct Q3KHeader {
     }
     const F common = broadcast_half(block + 108);
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(factors);
-    for (int i = 0; i < 16; i += kWidth) {
-      store(scale + i, mul(common, sub(to_float(load_bytes(bytes + i)), set1(32))));
-    }
+    for (int i = 0; i < 16; i += kWidth) set(i, mul(common, sub(to_float(load_bytes(bytes + i)), set1(32))), 4);
   }
 };
 
@@ -228,26 +229,25 @@ struct Q3KFormat {
   static constexpr int kValues = 256, kBytes = 110;
   using Header = Q3KHeader;
   static inline void expand(const std::uint8_t* block, const Header& header, int s, F* w) {
-    const std::uint8_t* low_bits = block + 32 + 32 * (s / 4);
-    for (int j = 0; j < kVectors; ++j) {
-      const I two = bit_and(shift_right(load_bytes(low_bits + j * kWidth), 2 * (s % 4)), 3);
-      const I third = bit_and(shift_right(shift_left_4(load_bytes(block + j * kWidth)), s + 2), 4);
-      w[j] = mul(set1(header.scale[2 * s + j * kWidth / 16]), sub(to_float(bit_or(two, third)), set1(4)));
+    for (int half = 0; half < 2; ++half) {
+      const Bytes two = shift_right_and(load_16_bytes(block + 32 + 32 * (s / 4) + 16 * half), 2 * (s % 4), 3);
+      const Bytes third = shift_right_and(load_16_bytes(block + 16 * half), s - 2, 4);
+      expand_bytes(bit_or(two, third), set1(header.scale[2 * s + half]), set1(header.shift[2 * s + half]),
+                   w + half * kHalfVectors);
     }
   }
 };
 
-alignas(64) constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-alignas(64) constexpr float kFp4Values[16] = {0, 1,  2,  3,  4,  6,  8,  12,  // e2m1, doubled
-                                              0, -1, -2, -3, -4, -6, -8, -12};
+alignas(16) constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                    1,    13,   25,  38,  53,  69,  89,  113};
+alignas(16) constexpr std::int8_t kFp4Values[16] = {0, 1,  2,  3,  4,  6,  8,  12,  // e2m1, doubled
+                                                    0, -1, -2, -3, -4, -6, -8, -12};
 
-inline void expand_values(const std::uint8_t* nibbles, const float* values, F scale, F* w) {
-  const ValueTable table(values);
-  for (int j = 0; j < kHalfVectors; ++j) {
-    const I bytes = load_bytes(nibbles + j * kWidth);
-    w[j] = mul(scale, table.low(bytes));
-    w[j + kHalfVectors] = mul(scale, table.high(bytes));
-  }
+inline void expand_values(const std::uint8_t* nibbles, const std::int8_t* values, F scale, F* w) {
+  const Bytes bytes = load_16_bytes(nibbles);
+  signed_to_floats(look_up(values, shift_right_and(bytes, 0, 15)), w);
+  signed_to_floats(look_up(values, shift_right_and(bytes, 4, 15)), w + kHalfVectors);
+  for (int j = 0; j < kVectors; ++j) w[j] = mul(scale, w[j]);
 }
 
 struct Iq4NlFormat {

@@ -15,15 +15,17 @@ struct RowRange {
   std::uint32_t first, count;
 };
 
-// Cuts the rows of a matrix into tasks that are long beside the cost of taking one and short enough to share evenly.
+// Cuts the rows of a matrix into tasks that are long beside the cost of taking one and of the first rows, which nobody
+// asked for ahead of time, and short enough to share evenly.
 class RowTasks {
  public:
-  RowTasks(const ParamMatrix& w, std::size_t n_positions) : n_rows_(w.rows) {
-    constexpr std::size_t kDecodeBytes = 24 * 1024;
-    constexpr std::uint32_t kPrefillRows = kMatmulRows;
-    constexpr std::size_t kStep = 8;  // rows that the kernels take at once
-    const std::size_t rows = kDecodeBytes / std::max<std::size_t>(1, w.row_stride()) / kStep * kStep;
-    rows_ = n_positions > 1 ? kPrefillRows : static_cast<std::uint32_t>(std::clamp<std::size_t>(rows, kStep, 4096));
+  RowTasks(const ParamMatrix& w, std::size_t n_positions, unsigned n_threads) : n_rows_(w.rows), rows_(kMatmulRows) {
+    if (n_positions > 1) return;
+    constexpr std::size_t kLeastBytes = 24 * 1024, kMostBytes = 192 * 1024, kTasksEach = 4;
+    constexpr std::size_t kStep = 8;  // whole groups of rows that the kernels take at once
+    const std::size_t bytes = std::clamp(w.bytes() / (kTasksEach * n_threads), kLeastBytes, kMostBytes);
+    const std::size_t rows = bytes / std::max<std::size_t>(1, w.row_stride()) / kStep * kStep;
+    rows_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(rows, kStep, 4096));
   }
   std::size_t count() const { return (std::size_t{n_rows_} + rows_ - 1) / rows_; }
   RowRange range(std::size_t task) const {
@@ -58,15 +60,15 @@ void Projector::pack(const Activations& x, std::size_t cols) {
 void Projector::project(std::span<const Projection> projections, const Activations& x) {
   pack(x, projections.front().w->cols);
   std::size_t n_tasks = 0;
-  for (const Projection& each : projections) n_tasks += RowTasks(*each.w, x.n_positions).count();
+  for (const Projection& each : projections) n_tasks += RowTasks(*each.w, x.n_positions, pool_.size()).count();
   pool_.parallel_for(n_tasks, [&](std::size_t task, unsigned worker) {
     const Projection* each = projections.data();
     for (;; ++each) {
-      const std::size_t count = RowTasks(*each->w, x.n_positions).count();
+      const std::size_t count = RowTasks(*each->w, x.n_positions, pool_.size()).count();
       if (task < count) break;
       task -= count;
     }
-    const RowRange range = RowTasks(*each->w, x.n_positions).range(task);
+    const RowRange range = RowTasks(*each->w, x.n_positions, pool_.size()).range(task);
     float* out = each->out + range.first;
     multiply(*each->w, tiles_, range, out, each->out_stride, scratch_[worker].sums);
     if (each->bias.empty()) return;
@@ -80,7 +82,7 @@ void Projector::project_swiglu(const ParamMatrix& gate, const ParamMatrix& up, c
                                std::size_t out_stride) {
   assert(gate.rows == up.rows && gate.cols == up.cols);
   pack(x, gate.cols);
-  const RowTasks tasks(gate, x.n_positions);
+  const RowTasks tasks(gate, x.n_positions, pool_.size());
   pool_.parallel_for(tasks.count(), [&](std::size_t task, unsigned worker) {
     const RowRange range = tasks.range(task);
     Scratch& scratch = scratch_[worker];

@@ -102,22 +102,45 @@ inline I low_nibbles(I bytes) {
 inline I high_nibbles(I bytes) {
   return _mm256_srli_epi32(bytes, 4);
 }
-inline I shift_right(I a, int n) {
-  return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n));
+// Each 128-bit lane holds all sixteen, so that a shuffle within lanes reaches every one.
+using Bytes = __m256i;
+inline Bytes load_16_bytes(const std::uint8_t* p) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-inline I shift_left_4(I a) {
-  return _mm256_slli_epi32(a, 4);
+inline Bytes shift_right_and(Bytes a, int n, int mask) {
+  const Bytes shifted = n > 0 ? _mm256_srli_epi16(a, n) : n < 0 ? _mm256_slli_epi16(a, -n) : a;
+  return _mm256_and_si256(shifted, _mm256_set1_epi8(static_cast<char>(mask)));
 }
-inline I bit_and(I a, int b) {
-  return _mm256_and_si256(a, _mm256_set1_epi32(b));
-}
-inline I bit_or(I a, I b) {
+inline Bytes bit_or(Bytes a, Bytes b) {
   return _mm256_or_si256(a, b);
 }
-inline I bits_to_16(std::uint32_t bits) {
-  const I lane_bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-  const I chosen = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane_bit);
-  return _mm256_and_si256(_mm256_cmpeq_epi32(chosen, lane_bit), _mm256_set1_epi32(16));
+inline Bytes look_up(const std::int8_t* table, Bytes index) {
+  return _mm256_shuffle_epi8(load_16_bytes(reinterpret_cast<const std::uint8_t*>(table)), index);
+}
+inline Bytes bits_to_16(const std::uint8_t* bits) {
+  std::uint16_t both;
+  __builtin_memcpy(&both, bits, 2);
+  const __m256i which = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+  const __m256i byte_bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+  const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi16(static_cast<short>(both)), which);
+  const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, byte_bit), byte_bit);
+  return _mm256_and_si256(is_set, _mm256_set1_epi8(16));
+}
+inline void to_floats(Bytes a, F* w) {
+  const __m256i first = _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1,  //
+                                         4, -1, -1, -1, 5, -1, -1, -1, 6, -1, -1, -1, 7, -1, -1, -1);
+  const __m256i second = _mm256_setr_epi8(8, -1, -1, -1, 9, -1, -1, -1, 10, -1, -1, -1, 11, -1, -1, -1,  //
+                                          12, -1, -1, -1, 13, -1, -1, -1, 14, -1, -1, -1, 15, -1, -1, -1);
+  w[0] = to_float(_mm256_shuffle_epi8(a, first));
+  w[1] = to_float(_mm256_shuffle_epi8(a, second));
+}
+inline void signed_to_floats(Bytes a, F* w) {
+  const __m256i first = _mm256_setr_epi8(-1, -1, -1, 0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3,  //
+                                         -1, -1, -1, 4, -1, -1, -1, 5, -1, -1, -1, 6, -1, -1, -1, 7);
+  const __m256i second = _mm256_setr_epi8(-1, -1, -1, 8, -1, -1, -1, 9, -1, -1, -1, 10, -1, -1, -1, 11,  //
+                                          -1, -1, -1, 12, -1, -1, -1, 13, -1, -1, -1, 14, -1, -1, -1, 15);
+  w[0] = to_float(_mm256_srai_epi32(_mm256_shuffle_epi8(a, first), 24));
+  w[1] = to_float(_mm256_srai_epi32(_mm256_shuffle_epi8(a, second), 24));
 }
 
 class NibbleTable {
@@ -128,21 +151,6 @@ class NibbleTable {
 
  private:
   F scale_, shift_;
-};
-
-class ValueTable {
- public:
-  explicit ValueTable(const float* values) : first_(load(values)), second_(load(values + 8)) {}
-  F low(I bytes) const { return at(bytes); }
-  F high(I bytes) const { return at(high_nibbles(bytes)); }
-
- private:
-  // The three low bits choose within a half, the fourth chooses the half.
-  F at(I index) const {
-    const F half = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(first_, index), _mm256_permutevar8x32_ps(second_, index), half);
-  }
-  F first_, second_;
 };
 
 struct HalfPair {

@@ -109,21 +109,35 @@ inline I low_nibbles(I bytes) {
 inline I high_nibbles(I bytes) {
   return _mm512_srli_epi32(bytes, 4);
 }
-inline I shift_right(I a, int n) {
-  return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n));
+// Sixteen bytes.
+using Bytes = __m128i;
+inline Bytes load_16_bytes(const std::uint8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-inline I shift_left_4(I a) {
-  return _mm512_slli_epi32(a, 4);
+// Each byte shifted by n bits, to the left if n is negative; the mask must clear what came from its neighbour.
+inline Bytes shift_right_and(Bytes a, int n, int mask) {
+  const Bytes shifted = n > 0 ? _mm_srli_epi16(a, n) : n < 0 ? _mm_slli_epi16(a, -n) : a;
+  return _mm_and_si128(shifted, _mm_set1_epi8(static_cast<char>(mask)));
 }
-inline I bit_and(I a, int b) {
-  return _mm512_and_si512(a, _mm512_set1_epi32(b));
+inline Bytes bit_or(Bytes a, Bytes b) {
+  return _mm_or_si128(a, b);
 }
-inline I bit_or(I a, I b) {
-  return _mm512_or_si512(a, b);
+// For indices below 16.
+inline Bytes look_up(const std::int8_t* table, Bytes index) {
+  return _mm_shuffle_epi8(load_16_bytes(reinterpret_cast<const std::uint8_t*>(table)), index);
 }
-// Lane i is 16 where bit i of `bits` is set, else 0.
-inline I bits_to_16(std::uint32_t bits) {
-  return _mm512_maskz_set1_epi32(static_cast<__mmask16>(bits), 16);
+// Byte i is 16 where bit i of two bytes is set, else 0.
+inline Bytes bits_to_16(const std::uint8_t* bits) {
+  std::uint16_t both;
+  __builtin_memcpy(&both, bits, 2);
+  return _mm_maskz_set1_epi8(both, 16);
+}
+// All sixteen.
+inline void to_floats(Bytes a, F* w) {
+  w[0] = to_float(_mm512_cvtepu8_epi32(a));
+}
+inline void signed_to_floats(Bytes a, F* w) {
+  w[0] = to_float(_mm512_cvtepi8_epi32(a));
 }
 
 // scale * n + shift for n = 0..15, looked up by the low four bits of each lane.
@@ -133,17 +147,6 @@ class NibbleTable {
       : table_(_mm512_fmadd_ps(scale, _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), shift)) {}
   F low(I bytes) const { return _mm512_permutexvar_ps(bytes, table_); }
   F high(I bytes) const { return _mm512_permutexvar_ps(_mm512_srli_epi32(bytes, 4), table_); }
-
- private:
-  F table_;
-};
-
-// Any sixteen values, looked up by the low or the high four bits of the byte in each lane.
-class ValueTable {
- public:
-  explicit ValueTable(const float* values) : table_(load(values)) {}
-  F low(I bytes) const { return _mm512_permutexvar_ps(bytes, table_); }
-  F high(I bytes) const { return _mm512_permutexvar_ps(high_nibbles(bytes), table_); }
 
  private:
   F table_;

@@ -114,22 +114,47 @@ inline I low_nibbles(I bytes) {
 inline I high_nibbles(I bytes) {
   return _mm_srli_epi32(bytes, 4);
 }
-inline I shift_right(I a, int n) {
-  return _mm_srl_epi32(a, _mm_cvtsi32_si128(n));
+using Bytes = __m128i;
+inline Bytes load_16_bytes(const std::uint8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-inline I shift_left_4(I a) {
-  return _mm_slli_epi32(a, 4);
+inline Bytes shift_right_and(Bytes a, int n, int mask) {
+  const Bytes shifted = n > 0 ? _mm_srli_epi16(a, n) : n < 0 ? _mm_slli_epi16(a, -n) : a;
+  return _mm_and_si128(shifted, _mm_set1_epi8(static_cast<char>(mask)));
 }
-inline I bit_and(I a, int b) {
-  return _mm_and_si128(a, _mm_set1_epi32(b));
-}
-inline I bit_or(I a, I b) {
+inline Bytes bit_or(Bytes a, Bytes b) {
   return _mm_or_si128(a, b);
 }
-inline I bits_to_16(std::uint32_t bits) {
-  const I lane_bit = _mm_setr_epi32(1, 2, 4, 8);
-  const I chosen = _mm_and_si128(_mm_set1_epi32(static_cast<int>(bits)), lane_bit);
-  return _mm_and_si128(_mm_cmpeq_epi32(chosen, lane_bit), _mm_set1_epi32(16));
+inline Bytes look_up(const std::int8_t* table, Bytes index) {
+  alignas(16) std::uint8_t i[16];
+  alignas(16) std::int8_t value[16];
+  _mm_store_si128(reinterpret_cast<Bytes*>(i), index);
+  for (int k = 0; k < 16; ++k) value[k] = table[i[k]];
+  return _mm_load_si128(reinterpret_cast<const Bytes*>(value));
+}
+inline Bytes bits_to_16(const std::uint8_t* bits) {
+  std::uint16_t both;
+  __builtin_memcpy(&both, bits, 2);
+  const __m128i twice = _mm_unpacklo_epi8(_mm_cvtsi32_si128(both), _mm_cvtsi32_si128(both));
+  const __m128i bytes = _mm_shuffle_epi32(_mm_unpacklo_epi16(twice, twice), 0x50);  // eight times one and the other
+  const __m128i byte_bit = _mm_set1_epi64x(static_cast<long long>(0x8040201008040201));
+  return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(bytes, byte_bit), byte_bit), _mm_set1_epi8(16));
+}
+inline void to_floats(Bytes a, F* w) {
+  const __m128i none = _mm_setzero_si128();
+  const __m128i low = _mm_unpacklo_epi8(a, none), high = _mm_unpackhi_epi8(a, none);
+  w[0] = to_float(_mm_unpacklo_epi16(low, none));
+  w[1] = to_float(_mm_unpackhi_epi16(low, none));
+  w[2] = to_float(_mm_unpacklo_epi16(high, none));
+  w[3] = to_float(_mm_unpackhi_epi16(high, none));
+}
+inline void signed_to_floats(Bytes a, F* w) {
+  const __m128i none = _mm_setzero_si128();
+  const __m128i low = _mm_unpacklo_epi8(none, a), high = _mm_unpackhi_epi8(none, a);
+  w[0] = to_float(_mm_srai_epi32(_mm_unpacklo_epi16(none, low), 24));
+  w[1] = to_float(_mm_srai_epi32(_mm_unpackhi_epi16(none, low), 24));
+  w[2] = to_float(_mm_srai_epi32(_mm_unpacklo_epi16(none, high), 24));
+  w[3] = to_float(_mm_srai_epi32(_mm_unpackhi_epi16(none, high), 24));
 }
 
 class NibbleTable {
@@ -140,21 +165,6 @@ class NibbleTable {
 
  private:
   F scale_, shift_;
-};
-
-class ValueTable {
- public:
-  explicit ValueTable(const float* values) : values_(values) {}  // must outlive the table
-  F low(I bytes) const { return at(low_nibbles(bytes)); }
-  F high(I bytes) const { return at(high_nibbles(bytes)); }
-
- private:
-  F at(I index) const {
-    alignas(16) std::int32_t i[4];
-    _mm_store_si128(reinterpret_cast<I*>(i), index);
-    return _mm_setr_ps(values_[i[0]], values_[i[1]], values_[i[2]], values_[i[3]]);
-  }
-  const float* values_;
 };
 
 struct HalfPair {
