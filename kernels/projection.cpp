@@ -59,16 +59,17 @@ void Projector::pack(const Activations& x, std::size_t cols) {
 
 void Projector::project(std::span<const Projection> projections, const Activations& x) {
   pack(x, projections.front().w->cols);
+  const auto tasks_of = [&](const Projection& each) { return RowTasks(*each.w, x.n_positions, pool_.size()); };
   std::size_t n_tasks = 0;
-  for (const Projection& each : projections) n_tasks += RowTasks(*each.w, x.n_positions, pool_.size()).count();
+  for (const Projection& each : projections) n_tasks += tasks_of(each).count();
   pool_.parallel_for(n_tasks, [&](std::size_t task, unsigned worker) {
     const Projection* each = projections.data();
     for (;; ++each) {
-      const std::size_t count = RowTasks(*each->w, x.n_positions, pool_.size()).count();
+      const std::size_t count = tasks_of(*each).count();
       if (task < count) break;
       task -= count;
     }
-    const RowRange range = RowTasks(*each->w, x.n_positions, pool_.size()).range(task);
+    const RowRange range = tasks_of(*each).range(task);
     float* out = each->out + range.first;
     multiply(*each->w, tiles_, range, out, each->out_stride, scratch_[worker].sums);
     if (each->bias.empty()) return;

@@ -1,10 +1,12 @@
 // The vector operations that the kernel bodies (*_body.h) are written in, for AVX2 with FMA and F16C; vector_avx512.h
-// says what each one does. Only *_avx2.cpp files include this.
+// and bytes_128.h say what each one does. Only *_avx2.cpp files include this.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <immintrin.h>
+
+#include "kernels/lane_sums_128.h"
 
 namespace {  // NOLINT(google-build-namespaces): one copy per file is the point
 
@@ -61,15 +63,10 @@ inline __m128 fold(F a) {
   return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
 }
 inline float reduce_add(F a) {
-  const __m128 b = fold(a);
-  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+  return add_lanes(fold(a));
 }
 inline void store_sums_of_4(float* out, F a, F b, F c, F d) {
-  const __m128 s = fold(a), t = fold(b), u = fold(c), v = fold(d);
-  const __m128 first = _mm_add_ps(_mm_unpacklo_ps(s, t), _mm_unpackhi_ps(s, t));
-  const __m128 second = _mm_add_ps(_mm_unpacklo_ps(u, v), _mm_unpackhi_ps(u, v));
-  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
+  store_lane_sums(out, fold(a), fold(b), fold(c), fold(d));
 }
 inline float reduce_max(F a) {
   const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "kernels/bytes_128.h"
+#include "kernels/lane_sums_128.h"
+
 namespace {  // NOLINT(google-build-namespaces): one copy per file is the point
 
 using F = __m512;   // floats
@@ -63,16 +66,11 @@ inline __m128 fold(F a) {
   return _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
 }
 inline float reduce_add(F a) {
-  const __m128 b = fold(a);
-  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+  return add_lanes(fold(a));
 }
 // out[i] = reduce_add of the i-th vector, with the same additions.
 inline void store_sums_of_4(float* out, F a, F b, F c, F d) {
-  const __m128 s = fold(a), t = fold(b), u = fold(c), v = fold(d);
-  const __m128 first = _mm_add_ps(_mm_unpacklo_ps(s, t), _mm_unpackhi_ps(s, t));
-  const __m128 second = _mm_add_ps(_mm_unpacklo_ps(u, v), _mm_unpackhi_ps(u, v));
-  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
+  store_lane_sums(out, fold(a), fold(b), fold(c), fold(d));
 }
 inline float reduce_max(F a) {
   return _mm512_reduce_max_ps(a);
@@ -108,19 +106,6 @@ inline I low_nibbles(I bytes) {
 }
 inline I high_nibbles(I bytes) {
   return _mm512_srli_epi32(bytes, 4);
-}
-// Sixteen bytes.
-using Bytes = __m128i;
-inline Bytes load_16_bytes(const std::uint8_t* p) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-// Each byte shifted by n bits, to the left if n is negative; the mask must clear what came from its neighbour.
-inline Bytes shift_right_and(Bytes a, int n, int mask) {
-  const Bytes shifted = n > 0 ? _mm_srli_epi16(a, n) : n < 0 ? _mm_slli_epi16(a, -n) : a;
-  return _mm_and_si128(shifted, _mm_set1_epi8(static_cast<char>(mask)));
-}
-inline Bytes bit_or(Bytes a, Bytes b) {
-  return _mm_or_si128(a, b);
 }
 // For indices below 16.
 inline Bytes look_up(const std::int8_t* table, Bytes index) {

@@ -1,10 +1,13 @@
 // The vector operations that the kernel bodies (*_body.h) are written in, for SSE2, which every x86-64 CPU has;
-// vector_avx512.h says what each one does. There is no fused multiply-add here: fma rounds twice.
+// vector_avx512.h and bytes_128.h say what each one does. There is no fused multiply-add here: fma rounds twice.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <emmintrin.h>
+
+#include "kernels/bytes_128.h"
+#include "kernels/lane_sums_128.h"
 
 namespace {  // NOLINT(google-build-namespaces): as in the wide files
 
@@ -68,13 +71,10 @@ inline F min(F a, F b) {
 }
 
 inline float reduce_add(F a) {
-  const F b = _mm_add_ps(a, _mm_movehl_ps(a, a));
-  return _mm_cvtss_f32(_mm_add_ss(b, _mm_shuffle_ps(b, b, 1)));
+  return add_lanes(a);
 }
 inline void store_sums_of_4(float* out, F s, F t, F u, F v) {
-  const __m128 first = _mm_add_ps(_mm_unpacklo_ps(s, t), _mm_unpackhi_ps(s, t));
-  const __m128 second = _mm_add_ps(_mm_unpacklo_ps(u, v), _mm_unpackhi_ps(u, v));
-  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
+  store_lane_sums(out, s, t, u, v);
 }
 inline float reduce_max(F a) {
   const F b = _mm_max_ps(a, _mm_movehl_ps(a, a));
@@ -113,17 +113,6 @@ inline I low_nibbles(I bytes) {
 }
 inline I high_nibbles(I bytes) {
   return _mm_srli_epi32(bytes, 4);
-}
-using Bytes = __m128i;
-inline Bytes load_16_bytes(const std::uint8_t* p) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-inline Bytes shift_right_and(Bytes a, int n, int mask) {
-  const Bytes shifted = n > 0 ? _mm_srli_epi16(a, n) : n < 0 ? _mm_slli_epi16(a, -n) : a;
-  return _mm_and_si128(shifted, _mm_set1_epi8(static_cast<char>(mask)));
-}
-inline Bytes bit_or(Bytes a, Bytes b) {
-  return _mm_or_si128(a, b);
 }
 inline Bytes look_up(const std::int8_t* table, Bytes index) {
   alignas(16) std::uint8_t i[16];

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/retained_mass.h"
+#include "replay/eviction_counts.h"
 
 namespace kvwave::replay {
 
@@ -80,15 +81,6 @@ void add_evictions(const ColumnBlock& block, const Sequence& sequence, std::size
     Turnover& mean = views.turnover[block.columns[c]][kv_head];
     mean.churn += one.churn / n_caches;
     mean.jaccard += one.jaccard / n_caches;
-  }
-}
-
-// What was dropped in each step becomes what is left in it.
-void count_what_is_left(std::uint32_t n_caches, std::uint32_t n_prompt, std::span<std::uint32_t> counts) {
-  std::uint32_t gone = 0;
-  for (std::size_t s = 0; s < counts.size(); ++s) {
-    gone += counts[s];
-    counts[s] = n_caches * static_cast<std::uint32_t>(n_prompt + s + 1) - gone;
   }
 }
 

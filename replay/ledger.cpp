@@ -9,6 +9,7 @@
 #include "alloc/registry.h"
 #include "alloc/strategy.h"
 #include "replay/report_csv.h"
+#include "replay/wrapped_text.h"
 #include "traces/progress.h"
 
 namespace kvwave::replay {
@@ -143,12 +144,11 @@ std::string ledger_table_lines(const LedgerEntry& entry) {
     traffic += fmt::format("{:>9}of the budget{} entries per KV head could not be filled when granted\n", "",
                            number(figures.granted_unused));
   }
-  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{}{}{}\n{}", configuration.strategy,
+  return fmt::format("{}{}\n{:>9}{:>9}{}{}{}{}{}{}{}{}{}\n{}", configuration.strategy,
                      ledger.per_q_head() ? " (a cache per query head)" : "", configuration.budget,
                      figures.solved_budget, number(figures.requested), number(figures.realised_mean),
                      number(figures.realised_steady), number(figures.realised_peak), number(figures.paged_mean),
-                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), flags.empty() ? "" : " ", flags,
-                     traffic);
+                     size(mean.kv_head), size(peak.kv_head), size(mean.q_head), last_cell(flags), traffic);
 }
 
 std::string ledger_table_legend() {

@@ -134,15 +134,17 @@ void MetricSums::add_figure(std::uint32_t layer, LayerScores& scores, const Figu
 }
 
 void MetricSums::add_upper_masses(std::uint32_t layer, LayerScores& scores, std::uint32_t first, std::uint32_t n) {
+  std::vector<Sums> heads(sequence.n_q_heads);
   Sums counted;
-  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
-    Sums high;
-    for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
-      mark_counted(step, first, n, counted.value);
-      const Sums limit = upper_masses(scores.mass(q_head, step).subspan(first, n), scores.unknown(q_head, step));
-      high.add(limit.first(n), counted);
+  for (std::uint32_t step = scores.begin(); step < scores.end(); ++step) {
+    mark_counted(step, first, n, counted.value);
+    for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+      const Sums high = upper_masses(scores.mass(q_head, step).subspan(first, n), scores.unknown(q_head, step));
+      heads[q_head].add(high.first(n), counted);
     }
-    add_to(head_high, (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first, high.first(n));
+  }
+  for (std::uint32_t q_head = 0; q_head < sequence.n_q_heads; ++q_head) {
+    add_to(head_high, (std::size_t{layer} * sequence.n_q_heads + q_head) * n_columns + first, heads[q_head].first(n));
   }
 }
 

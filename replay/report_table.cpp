@@ -126,14 +126,14 @@ class Table {
       print("  {}\n", name);
       name.clear();
     }
-    print("  {:<{}}{}{}{}{}{}{}{}{}{:>9}{}{}\n", name, kStrategyColumns, number(line.mean.retained_mass, 7, 4),
+    print("  {:<{}}{}{}{}{}{}{}{}{}{:>9}{}\n", name, kStrategyColumns, number(line.mean.retained_mass, 7, 4),
           number(line.mean.worst_decile, 7, 4), number(line.mean.output_error, 7, 4), number(line.mean.recall, 6, 3),
           place(line.mean.place_oracle), place(line.mean.place_ceiling), number(line.mean.realised_mean, 8, 1),
           number(line.mean.realised_peak, 8, 1),
           std::isnan(line.mean.bytes_peak)
               ? "-"
               : traces::human_bytes(static_cast<std::uint64_t>(std::llround(line.mean.bytes_peak))),
-          flags.empty() ? "" : " ", flags);
+          last_cell(flags));
   }
 
   void group(std::uint32_t budget) {

@@ -11,16 +11,13 @@ namespace kvwave::replay {
 
 namespace {
 
-// counts[s] += what a cache of a destructive strategy still holds in step s.
-void add_destructive(std::span<const std::int32_t> evicted_at, const Sequence& sequence,
-                     std::span<std::uint32_t> counts) {
+// counts = what the caches of one KV head of a destructive strategy still hold in each step.
+void count_destructive(std::span<const std::int32_t> evicted_at, std::uint32_t n_caches, std::uint32_t n_prompt,
+                       std::span<std::uint32_t> counts) {
   std::vector<std::uint32_t> dropped(counts.size() + 1);
-  add_eviction_counts(evicted_at, dropped);
-  std::uint32_t gone = 0;
-  for (std::size_t s = 0; s < counts.size(); ++s) {
-    gone += dropped[s];
-    counts[s] += static_cast<std::uint32_t>(sequence.n_prompt + s + 1) - gone;
-  }
+  add_eviction_counts(evicted_at, dropped);  // of all of them: a step is a step
+  std::copy_n(dropped.begin(), counts.size(), counts.begin());
+  count_what_is_left(n_caches, n_prompt, counts);
 }
 
 // counts[s] += entries of the pages that a cache's line of step s names.
@@ -58,15 +55,17 @@ std::vector<std::int32_t> LayerResidency::head_budgets(const Sequence& sequence)
 std::vector<std::uint32_t> LayerResidency::resident_counts(const Sequence& sequence) const {
   const std::size_t n_steps = sequence.n_steps();
   std::vector<std::uint32_t> counts(sequence.n_kv_heads * n_steps);
-  const std::size_t per_head = caches_per_kv_head(sequence);
-  for (std::size_t cache = 0; cache < n_caches; ++cache) {
-    const std::span<std::uint32_t> of_head = std::span(counts).subspan(cache / per_head * n_steps, n_steps);
+  const std::uint32_t per_head = caches_per_kv_head(sequence);
+  const std::size_t positions = std::size_t{per_head} * sequence.n_positions;
+  const std::size_t words = page == 0 ? 0 : n_steps * line_words(sequence);
+  for (std::size_t h = 0; h < sequence.n_kv_heads; ++h) {
+    const std::span<std::uint32_t> of_head = std::span(counts).subspan(h * n_steps, n_steps);
     if (page == 0) {
-      add_destructive(std::span(evicted_at).subspan(cache * sequence.n_positions, sequence.n_positions), sequence,
-                      of_head);
-    } else {
-      const std::size_t size = n_steps * line_words(sequence);
-      add_pages(std::span(visible).subspan(cache * size, size), page, sequence, of_head);
+      count_destructive(std::span(evicted_at).subspan(h * positions, positions), per_head, sequence.n_prompt, of_head);
+      continue;
+    }
+    for (std::size_t cache = h * per_head; cache < (h + 1) * per_head; ++cache) {
+      add_pages(std::span(visible).subspan(cache * words, words), page, sequence, of_head);
     }
   }
   return counts;

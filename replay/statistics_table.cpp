@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "replay/figure_table.h"
+#include "replay/wrapped_text.h"
 
 namespace kvwave::replay {
 namespace {
@@ -77,10 +78,10 @@ class StatisticsText {
         strategy.clear();
       }
       const std::string_view word = configuration.control ? "control" : verdict(found, figure_table()[f].better);
-      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4}{}{}\n", strategy, kTitleColumns - 2,
+      print("  {:<{}}{:>7}{:>+9.4f}  [{:>+8.4f},{:>+8.4f}]{:>8}{:>8}{:>4}{}\n", strategy, kTitleColumns - 2,
             configuration.budget, found.difference, found.interval.low, found.interval.high,
             number(found.effect_size, 2), number(configuration.control ? found.p_value : found.p_holm, 4), found.n,
-            word.empty() ? "" : " ", word);
+            last_cell(word));
     }
     if (any) baselines();
   }

@@ -15,4 +15,8 @@ std::string wrapped(std::string_view text, std::size_t first_room, std::size_t i
   return lines.append(text);
 }
 
+std::string last_cell(std::string_view text) {
+  return text.empty() ? std::string() : std::string(1, ' ').append(text);
+}
+
 }  // namespace kvwave::replay

@@ -189,6 +189,15 @@ TEST(Turnover, agrees_with_counting_sets_for_caches_of_kv_heads_and_of_query_hea
     EXPECT_EQ(views.counts[i], residency[i].resident_counts(sequence));
     const std::uint32_t n = residency[i].caches_per_kv_head(sequence);
     for (std::uint32_t h = 0; h < sequence.n_kv_heads; ++h) {
+      const auto of_head =
+          std::span(residency[i].evicted_at).subspan(std::size_t{h} * n * kPositions, std::size_t{n} * kPositions);
+      for (std::uint32_t s = 0; s < kSteps; ++s) {
+        std::uint32_t held = 0;
+        for (std::size_t at = 0; at < of_head.size(); ++at) {
+          held += at % kPositions <= kPrompt + s && static_cast<std::int32_t>(s) < of_head[at] ? 1 : 0;
+        }
+        ASSERT_EQ(views.counts[i][h * kSteps + s], held) << "simulation " << i << " KV head " << h << " step " << s;
+      }
       float churn = 0, jaccard = 0;
       for (std::uint32_t cache = h * n; cache < (h + 1) * n; ++cache) {
         const Turnover one =

@@ -20,5 +20,10 @@ TEST(WrappedText, loses_nothing_of_a_word_that_fits_no_line) {
             path.substr(0, kTerminalColumns) + "\n  " + path.substr(kTerminalColumns));
 }
 
+TEST(WrappedText, no_line_ends_with_a_space) {
+  EXPECT_EQ(last_cell("better"), " better");
+  EXPECT_EQ(last_cell(""), "");
+}
+
 }  // namespace
 }  // namespace kvwave::replay
